@@ -1,0 +1,35 @@
+// The door of the contract: every word, shape and table that the rest of the house may use.
+
+export * from "./artifact.ts";
+export * from "./capability.ts";
+export * from "./catalog-entry.ts";
+export { isLoopback, withoutCredentials } from "./config/address.ts";
+export * from "./config/config.ts";
+export type { Machine } from "./config/derived.ts";
+export * from "./config/environment.ts";
+export { type ApiKeyEntry, apiKeyEntry } from "./config/network.ts";
+export * from "./config/pool.ts";
+export * from "./config/printed.ts";
+export * from "./config/reference.ts";
+export * from "./config/resolve.ts";
+export * from "./config/schema-document.ts";
+export * from "./digest.ts";
+export * from "./errors.ts";
+export * from "./handoff.ts";
+export * from "./ids.ts";
+export * from "./log.ts";
+export * from "./metrics.ts";
+export * from "./node.ts";
+export * from "./openapi.ts";
+export * from "./operator.ts";
+export * from "./parse.ts";
+export * from "./policy.ts";
+export * from "./pool.ts";
+export * from "./report.ts";
+export * from "./routes/faces.ts";
+export * from "./routes/route.ts";
+export * from "./sampling.ts";
+export * from "./session.ts";
+export * from "./stream.ts";
+export * from "./task.ts";
+export * from "./words.ts";

@@ -1,0 +1,46 @@
+// How the next token is chosen. A request may set any field; what it leaves out comes from a sampler profile,
+// and the resolved values travel with the task, so that a replay years later needs no profile of today.
+
+import Type, { type Static } from "typebox";
+
+const stopMax = 16;
+
+/**
+ * Unknown fields are refused here, unlike in the rest of a request: no wish about the text is silently
+ * ignored.
+ */
+export const Sampling = Type.Object(
+  {
+    temperature: Type.Optional(Type.Number({ minimum: 0, maximum: 100 })),
+    top_k: Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000_000 })),
+    top_p: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
+    min_p: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
+    repeat_penalty: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 10 })),
+    presence_penalty: Type.Optional(Type.Number({ minimum: -2, maximum: 2 })),
+    frequency_penalty: Type.Optional(Type.Number({ minimum: -2, maximum: 2 })),
+    stop: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { maxItems: stopMax })),
+    json_schema: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+  },
+  { title: "Sampling", additionalProperties: false },
+);
+export type Sampling = Static<typeof Sampling>;
+
+/** Sampling with nothing left open; `json_schema` alone may be absent, which means free text. */
+export type ResolvedSampling = Required<Omit<Sampling, "json_schema">> & Pick<Sampling, "json_schema">;
+
+const neutral = { repeat_penalty: 1, presence_penalty: 0, frequency_penalty: 0, stop: [] as string[] };
+
+export const samplerProfiles = {
+  default: { temperature: 0.8, top_k: 40, top_p: 0.95, min_p: 0.05, ...neutral },
+  greedy: { temperature: 0, top_k: 0, top_p: 1, min_p: 0, ...neutral },
+} as const satisfies Record<string, ResolvedSampling>;
+
+export const SamplerProfile = Type.Enum(Object.keys(samplerProfiles) as (keyof typeof samplerProfiles)[]);
+export type SamplerProfile = Static<typeof SamplerProfile>;
+
+export function resolveSampling(
+  wished: Sampling = {},
+  profile: SamplerProfile = "default",
+): ResolvedSampling {
+  return { ...samplerProfiles[profile], ...wished };
+}

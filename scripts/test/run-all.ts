@@ -1,0 +1,67 @@
+// One run of steps and test files: a few lanes take the work one after the other, the long steps first, so
+// that two cores stay busy. Prints as results come, the failures last, and keeps the results of the files
+// for `npm run trace`.
+
+import { type Place, runProgram } from "./program.ts";
+import {
+  type Counts,
+  countAll,
+  fileFailure,
+  type StepRun,
+  stepFailure,
+  stepLine,
+  workspaceLines,
+} from "./report.ts";
+import { mergeResults } from "./results.ts";
+import { type Failure, type FileRun, runTestFile } from "./test-file.ts";
+
+export type Step = { name: string; command: readonly [string, ...string[]] };
+export type Work = {
+  place: Place;
+  steps: readonly Step[];
+  files: readonly string[];
+  lanes: number;
+  print: (text: string) => void;
+};
+
+const STEP_LIMIT_MS = 180_000;
+
+export async function runAll({ place, steps, files, lanes, print }: Work) {
+  const stepRuns: StepRun[] = [];
+  const fileRuns: FileRun[] = [];
+  const jobs = [
+    ...steps.map((step) => async () => {
+      const run = await runStep(place, step);
+      stepRuns.push(run);
+      print(stepLine(run));
+    }),
+    ...files.map((file) => async () => {
+      fileRuns.push(await runTestFile(place, file));
+    }),
+  ].values();
+  await Promise.all(Array.from({ length: lanes }, () => drain(jobs)));
+  fileRuns.sort((a, b) => (a.file < b.file ? -1 : 1));
+  mergeResults(place.root, new Map(fileRuns.map(({ file, result }) => [file, result])));
+
+  for (const line of workspaceLines(fileRuns)) print(line);
+  const failedSteps = stepRuns.filter(({ passed }) => !passed);
+  const failedFiles = fileRuns.filter(({ failures }) => failures.length > 0);
+  for (const text of [...failedSteps.map(stepFailure), ...failedFiles.map(fileFailure)]) print(text);
+  const failures: Failure[] = [
+    ...failedSteps.map(({ name, output }) => ({ title: name, error: output })),
+    ...failedFiles.flatMap((run) => run.failures),
+  ];
+  const counts: Counts = countAll(stepRuns, fileRuns);
+  return { counts, failures };
+}
+
+/** The lanes share one iterator, so each job is taken once. */
+async function drain(jobs: Iterable<() => Promise<void>>): Promise<void> {
+  for (const job of jobs) await job();
+}
+
+async function runStep(place: Place, { name, command }: Step): Promise<StepRun> {
+  const { code, timedOut, output, durationMs } = await runProgram(place, command, STEP_LIMIT_MS);
+  const late = timedOut ? `\nIt was still running after ${STEP_LIMIT_MS / 1000} s and was killed.` : "";
+  return { name, passed: code === 0, durationMs, output: output + late };
+}

@@ -1,0 +1,93 @@
+// Every source file is reachable from a door, and every workspace with sources keeps a test beside them. A
+// file that nobody reaches is read, searched and repaired for nothing.
+
+import { posix } from "node:path";
+import type { Module } from "./syntax.ts";
+import {
+  commandFiles,
+  doorsOf,
+  folderOf,
+  isProduct,
+  isSource,
+  isTest,
+  type Problem,
+  resolveImport,
+  roomOf,
+  type Tree,
+} from "./tree.ts";
+
+export function checkDead(tree: Tree): Problem[] {
+  const alive = reach(tree, doors(tree));
+  const tests = [...tree.modules.keys()].filter(isTest);
+  const aliveInTests = reach(tree, tests);
+  const problems: Problem[] = [];
+  for (const path of tree.modules.keys()) {
+    // The whole harness is there for its tests, so a test is a door there.
+    const byTest = !isProduct(path) || roomOf(path) === "harness";
+    if (isTest(path) || alive.has(path) || (byTest && aliveInTests.has(path))) continue;
+    const message = byTest
+      ? "No test imports this file; use it or delete it."
+      : "No door leads to this file (exports, bin, main.ts, a package.json script); import it or delete it.";
+    problems.push({ path, line: 1, message });
+  }
+  return problems;
+}
+
+export function checkTestsExist(tree: Tree): Problem[] {
+  const paths = [...tree.modules.keys()].filter((path) => roomOf(path) !== "" && !path.startsWith("."));
+  const done = new Set(paths.filter(isTest).map(roomOf));
+  const problems: Problem[] = [];
+  for (const path of paths) {
+    const room = roomOf(path);
+    if (done.has(room)) continue;
+    done.add(room);
+    const message = `${room}/ has source files and no test; put x.test.ts beside the file that promises something.`;
+    problems.push({ path, line: 1, message });
+  }
+  return problems;
+}
+
+export function checkDoors(tree: Tree): Problem[] {
+  const problems: Problem[] = [];
+  for (const [folder, manifest] of tree.manifests) {
+    for (const [door, targets] of doorsOf(manifest)) {
+      if (door.includes("*") || targets.some((target) => tree.files.has(posix.join(folder, target))))
+        continue;
+      const message = `The door "${door}" leads to no file (${targets.join(", ")}); correct it or delete it.`;
+      problems.push({ path: posix.join(folder, "package.json"), line: 1, message });
+    }
+  }
+  return problems;
+}
+
+function doors(tree: Tree): string[] {
+  const found = [...commandFiles(tree)];
+  for (const path of tree.modules.keys()) {
+    const name = posix.basename(path);
+    // main is the door by its name; a tool finds x.config.ts by its name too.
+    if (/^main\.tsx?$/.test(name) || /\.config\.\w+$/.test(name)) found.push(path);
+  }
+  for (const [folder, manifest] of tree.manifests) {
+    for (const target of [...doorsOf(manifest).values()].flat()) found.push(posix.join(folder, target));
+  }
+  return found;
+}
+
+function reach(tree: Tree, starts: Iterable<string>): Set<string> {
+  const seen = new Set(starts);
+  for (const path of seen) {
+    const module = tree.modules.get(path);
+    for (const next of module ? referencesOf(tree, module) : []) seen.add(next);
+  }
+  return seen;
+}
+
+/** What a file imports, and the files it names in a string to start them as a process or a thread. */
+function referencesOf(tree: Tree, module: Module): string[] {
+  const imported = module.imports.map(({ specifier }) => resolveImport(tree, module.path, specifier));
+  const started = module.nodes.flatMap((node) => {
+    if (node.type !== "Literal" || typeof node.value !== "string" || !isSource(node.value)) return [];
+    return [posix.join(folderOf(module.path), node.value), node.value];
+  });
+  return [...imported, ...started].filter((path) => path !== undefined && tree.modules.has(path)) as string[];
+}
