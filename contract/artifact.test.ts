@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { canonicalJson, kindOf, parseArtifactId } from "./artifact.ts";
+import { canonicalJson, kindOf, parseArtifactDocument, parseArtifactId, Transcript } from "./artifact.ts";
+import { parser } from "./parse.ts";
+import { problemText } from "./problem.ts";
 
 test("equal documents have one text, whatever the order of their keys", () => {
   assert.equal(
@@ -15,6 +17,47 @@ test("equal documents have one text, whatever the order of their keys", () => {
       assert.deepEqual(JSON.parse(canonicalJson(document)), JSON.parse(JSON.stringify(document)));
     }),
   );
+});
+
+test("a document is stored as it was sent, whatever its fields, unless it is nested without end", () => {
+  const document = { kind: "poem", colour: { of: ["the", "sea"] }, metadata: { a: 1 } };
+  assert.deepEqual(parseArtifactDocument(document), document);
+  let deep: unknown = 1;
+  for (let level = 0; level < 20_000; level++) deep = [deep];
+  for (const [field, value] of Object.entries({ content: { deep }, metadata: { deep }, colour: deep })) {
+    assert.throws(
+      () => parseArtifactDocument({ [field]: value }),
+      new RegExp(`^OrchError: ${field}: given a value nested deeper than 64 levels`),
+    );
+  }
+});
+
+test("a transcript keeps of a request's texts only length and digest", () => {
+  const redacted = { length: 5, sha256: "0".repeat(64) };
+  const request = {
+    task_id: "t",
+    session_id: "s",
+    workload: "completion",
+    model_ref: "haiku",
+    engine: "llamacpp",
+    ctx: 0,
+    priority: "batch",
+    max_tokens: 1,
+    deadline_ms: 1000,
+  };
+  const parseRequest = parser(Transcript.properties.metadata.properties.request);
+  const problems = (texts: object) => parseRequest.problems({ ...request, ...texts }).map(problemText);
+  const messages = [{ role: "user", content: redacted }];
+  assert.deepEqual(problems({ prompt: redacted, messages, query: redacted, inputs: [redacted] }), []);
+  for (const text of [
+    { prompt: "words" },
+    { query: "words" },
+    { inputs: ["words"] },
+    { messages: [{ role: "user", content: "words" }] },
+    { other: "words" },
+  ]) {
+    assert.equal(problems(text).length, 1, JSON.stringify(text));
+  }
 });
 
 test("a document without a known kind is a doc", () => {

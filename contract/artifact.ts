@@ -3,7 +3,10 @@
 
 import Type, { type Static } from "typebox";
 import { ArtifactId, JobId, ModelRef, Seed } from "./ids.ts";
+import { count } from "./number.ts";
+import { parser } from "./parse.ts";
 import { Sampling } from "./sampling.ts";
+import { ChatMessage, TaskRequest } from "./task.ts";
 import { EngineKind } from "./words.ts";
 
 export const ArtifactKind = Type.Enum([
@@ -19,7 +22,6 @@ export const ArtifactKind = Type.Enum([
 export type ArtifactKind = Static<typeof ArtifactKind>;
 
 const open = Type.Record(Type.String(), Type.Unknown());
-const count = Type.Integer({ minimum: 0 });
 
 /** Any JSON object may be stored; these are the fields that llama-orch reads from it. */
 export const ArtifactDocument = Type.Object(
@@ -33,6 +35,7 @@ export const ArtifactDocument = Type.Object(
   { title: "ArtifactDocument", additionalProperties: true },
 );
 export type ArtifactDocument = Static<typeof ArtifactDocument> & Record<string, unknown>;
+export const parseArtifactDocument: (value: unknown) => ArtifactDocument = parser(ArtifactDocument);
 
 export const ArtifactCreated = Type.Object(
   {
@@ -60,6 +63,20 @@ export function parseArtifactId(text: string): ArtifactId | undefined {
 /** What stands for a text that must not be kept: enough to recognise it, nothing to read. */
 export const RedactedText = Type.Object({ length: count, sha256: Type.String() }, { title: "RedactedText" });
 
+/** A request as its transcript keeps it: every field as it was sent, except that texts are redacted. */
+const RedactedRequest = Type.Object(
+  {
+    ...Type.Omit(TaskRequest, ["prompt", "messages", "query", "inputs"]).properties,
+    prompt: Type.Optional(RedactedText),
+    messages: Type.Optional(
+      Type.Array(Type.Object({ role: ChatMessage.properties.role, content: RedactedText })),
+    ),
+    query: Type.Optional(RedactedText),
+    inputs: Type.Optional(Type.Array(RedactedText)),
+  },
+  { title: "RedactedRequest", additionalProperties: false },
+);
+
 export const Transcript = Type.Object(
   {
     kind: Type.Literal("trace"),
@@ -76,7 +93,7 @@ export const Transcript = Type.Object(
       model_digest: Type.Optional(Type.String()),
       seed: Seed,
       sampling: Sampling,
-      request: open,
+      request: RedactedRequest,
       tokens_out: count,
       decode_time_ms: count,
       error: Type.Optional(Type.String()),
@@ -86,7 +103,10 @@ export const Transcript = Type.Object(
 );
 export type Transcript = Static<typeof Transcript>;
 
-/** JSON with sorted keys and no spaces: the one text of a value, and so the base of its digest. */
+/**
+ * JSON with sorted keys and no spaces: the one text of a value, and so the base of its digest. The recursion
+ * ends because no parser lets a value in that is nested deeper than `levelsMax`.
+ */
 export function canonicalJson(value: unknown): string {
   if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;

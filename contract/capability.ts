@@ -1,9 +1,8 @@
 // What an installation can do, as its one discovery endpoint tells it.
 
 import Type, { type Static } from "typebox";
-import { Determinism, EngineKind, Workload } from "./words.ts";
-
-const count = Type.Integer({ minimum: 0 });
+import { count } from "./number.ts";
+import { Compute, Determinism, EngineKind, Workload } from "./words.ts";
 
 /** The version of the /v1 document set; OpenAPI's info.version is this value. */
 export const apiVersion = "1.0.0";
@@ -12,10 +11,12 @@ export const apiVersion = "1.0.0";
 export const ctxMaxDefault = 32_768;
 export const maxTokensOutDefault = 50_000;
 
+/** One row per engine, version and compute, so that what runs on a CPU never hides among GPUs. */
 export const EngineCapability = Type.Object(
   {
     engine: EngineKind,
     engine_version: Type.Optional(Type.String()),
+    compute: Compute,
     ctx_max: count,
     max_tokens_out: count,
     supported_workloads: Type.Array(Workload),

@@ -20,6 +20,12 @@ test("a model moves forward only, and an operator may bring a deprecated one bac
   ]);
 });
 
+test("what the catalog does not know of an entry is left out, also inside", () => {
+  const digest = `sha256:${"0".repeat(64)}`;
+  const parsed = parseCatalogInput({ id: "m", sbom: { uri: "u", digest, junk: 1 }, junk: 1 });
+  assert.deepEqual(parsed, { id: "m", sbom: { uri: "u", digest } });
+});
+
 test("a model without an id is refused in the words the contract gives", () => {
   for (const value of [{}, { id: "" }, null, "text"]) {
     assert.throws(

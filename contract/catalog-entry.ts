@@ -4,10 +4,10 @@
 import Type, { type Static } from "typebox";
 import { OrchError } from "./errors.ts";
 import { Digest } from "./ids.ts";
+import { count, durationMs } from "./number.ts";
 import { parser } from "./parse.ts";
 import { EngineKind, ModelState, TrustMode } from "./words.ts";
 
-const count = Type.Integer({ minimum: 0 });
 const text = Type.String({ minLength: 1 });
 const texts = Type.Array(Type.String());
 const orNull = <T extends Type.TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
@@ -134,7 +134,7 @@ export const Verification = Type.Object(
 export type Verification = Static<typeof Verification>;
 
 export const StateRequest = Type.Object(
-  { state: ModelState, deadline_ms: Type.Optional(count) },
+  { state: ModelState, deadline_ms: Type.Optional(durationMs) },
   { title: "StateRequest" },
 );
 export type StateRequest = Static<typeof StateRequest>;

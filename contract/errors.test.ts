@@ -74,6 +74,20 @@ test("an envelope carries what is known and leaves out what is not [CHK-F-03]", 
   assert.deepEqual(parseEnvelope(known.toEnvelope()), known.toEnvelope());
 });
 
+test("two codes always say one thing more, so that callers need not know the code", () => {
+  const fixed = { NOT_FOUND: { error: "not found" }, CLOUD_DISABLED: { success: false } };
+  for (const [code, fields] of Object.entries(fixed)) {
+    const envelope = new OrchError(code as ErrorCode, "It failed.").toEnvelope();
+    assert.deepEqual(envelope, { ...envelope, ...fields });
+  }
+  const named = new OrchError("INVALID_PARAMS", "id required", { error: "id required" });
+  assert.equal(named.toEnvelope().error, "id required");
+});
+
+test("a pool that only loads is not unready, since its tasks wait", () => {
+  assert.doesNotMatch(errorTable.POOL_UNREADY.says, /load/);
+});
+
 test("an error keeps its cause for the log and out of the envelope", () => {
   const cause = new Error("ECONNREFUSED 127.0.0.1:9999");
   const error = new OrchError("WORKER_RESET", "The engine was lost.", {}, cause);

@@ -3,6 +3,7 @@
 // retry.
 
 import Type, { type Static } from "typebox";
+import { count } from "./number.ts";
 import { EngineKind } from "./words.ts";
 
 export interface ErrorRow {
@@ -10,7 +11,10 @@ export interface ErrorRow {
   readonly retriable: boolean;
   /** `task`: one of the twelve endings a task can have. `edge`: said by the HTTP layer about a request. */
   readonly family: "task" | "edge";
+  /** What the envelope may carry besides; `retry_after_ms` is repeated in the headers. */
   readonly advisory: readonly (keyof typeof advisoryFields)[];
+  /** Advisory fields that always have this value. */
+  readonly fixed?: { readonly error?: string; readonly success?: boolean };
   readonly says: string;
 }
 
@@ -32,8 +36,8 @@ export type PolicyLabel = Static<typeof PolicyLabel>;
 const advisoryFields = {
   policy_label: PolicyLabel,
   retry_after_ms: Type.Integer({ minimum: 1, maximum: 60_000 }),
-  earliest_finish_ms: Type.Integer({ minimum: 0 }),
-  predicted_start_ms: Type.Integer({ minimum: 0 }),
+  earliest_finish_ms: count,
+  predicted_start_ms: count,
   reason: Type.String(),
   hint: Type.String(),
   last_error: Type.Union([Type.String(), Type.Null()]),
@@ -89,7 +93,7 @@ export const errorTable = {
     retriable: true,
     family: "task",
     advisory: ["retry_after_ms"],
-    says: "The pool exists but does not serve at the moment: it is draining, loading, or its breaker is open.",
+    says: "The pool exists but does not serve at the moment: it is draining, or its breaker is open.",
   },
   POOL_UNAVAILABLE: {
     status: 503,
@@ -166,6 +170,7 @@ export const errorTable = {
     retriable: false,
     family: "edge",
     advisory: ["error"],
+    fixed: { error: "not found" },
     says: "There is no such route, task, artifact, model or node for this tenant.",
   },
   METHOD_NOT_ALLOWED: {
@@ -222,6 +227,7 @@ export const errorTable = {
     retriable: false,
     family: "edge",
     advisory: ["success"],
+    fixed: { success: false },
     says: "Node routes need the cloud profile: start with ORCHESTRATORD_CLOUD_PROFILE=true.",
   },
   ARTIFACT_STORE_FULL: {
@@ -279,11 +285,7 @@ export class OrchError extends Error {
   }
 
   toEnvelope(): ErrorEnvelope {
-    return {
-      code: this.code,
-      message: this.message,
-      retriable: errorTable[this.code].retriable,
-      ...this.details,
-    };
+    const { retriable, fixed }: ErrorRow = errorTable[this.code];
+    return { code: this.code, message: this.message, retriable, ...fixed, ...this.details };
   }
 }

@@ -19,6 +19,13 @@ test("slots is the old word for slots_total", () => {
   assert.equal("slots" in ready, false);
 });
 
+test("a handoff cannot have more free slots than slots", () => {
+  assert.throws(
+    () => parseHandoff({ url: "http://127.0.0.1:9001", slots_total: 1, slots_free: 9 }),
+    /slots_free: given 9; accepted: at most slots_total, which is 1/,
+  );
+});
+
 test("a handoff without an address is refused", () => {
   assert.throws(() => parseHandoff({ pool_id: "p" }), /url: given nothing; accepted: an http/);
 });

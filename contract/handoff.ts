@@ -3,12 +3,12 @@
 
 import Type, { type Static } from "typebox";
 import { PoolId, ReplicaId } from "./ids.ts";
+import { count } from "./number.ts";
 import { parser } from "./parse.ts";
-import { Compute, EngineKind } from "./words.ts";
+import { invalidParams, type Problem } from "./problem.ts";
+import { Compute, EngineKind, ProvisioningMode } from "./words.ts";
 
-const count = Type.Integer({ minimum: 0 });
 const flags = Type.Array(Type.String());
-const HandoffMode = Type.Enum(["embedded", "external", "source", "container", "package", "binary"]);
 const StagedModel = Type.Object({ id: Type.String(), path: Type.String() });
 
 /** `slots` is an old spelling of `slots_total`; readers accept both. */
@@ -19,7 +19,7 @@ export const Handoff = Type.Object(
     replica_id: Type.Optional(ReplicaId),
     engine: Type.Optional(EngineKind),
     engine_version: Type.Optional(Type.String()),
-    provisioning_mode: Type.Optional(HandoffMode),
+    provisioning_mode: Type.Optional(ProvisioningMode),
     device_mask: Type.Optional(Type.String()),
     slots_total: Type.Optional(count),
     slots_free: Type.Optional(count),
@@ -45,13 +45,22 @@ export interface ReadyReplica extends Handoff {
 export function parseHandoff(value: unknown): ReadyReplica {
   const { slots, ...handoff } = parseHandoffShape(value);
   const slotsTotal = handoff.slots_total ?? slots ?? 1;
+  const slotsFree = handoff.slots_free ?? slotsTotal;
+  const tooMany = tooManyFree("slots_free", slotsFree, slotsTotal);
+  if (tooMany.length > 0) throw invalidParams(tooMany);
   return {
     ...handoff,
     pool_id: handoff.pool_id ?? "default",
     replica_id: handoff.replica_id ?? "r0",
     slots_total: slotsTotal,
-    slots_free: handoff.slots_free ?? slotsTotal,
+    slots_free: slotsFree,
   };
+}
+
+/** No replica and no pool has more free slots than slots. */
+export function tooManyFree(path: string, free: number, total: number): Problem[] {
+  const accepted = `at most slots_total, which is ${total}`;
+  return free <= total ? [] : [{ path, given: String(free), accepted, unknownKey: false }];
 }
 
 /** A staged model. It has no url, by which a reader tells it from an engine's handoff. */
@@ -82,7 +91,7 @@ export const PreparedEngine = Type.Object(
     engine_version: Type.String({ minLength: 1 }),
     build_ref: Type.Optional(Type.String()),
     engine_digest: Type.Optional(Type.String()),
-    provisioning_mode: HandoffMode,
+    provisioning_mode: ProvisioningMode,
     binary_path: Type.Optional(Type.String()),
     image_ref: Type.Optional(Type.String()),
     flags,

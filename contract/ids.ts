@@ -3,10 +3,13 @@
 
 import Type, { type Static } from "typebox";
 
-const safe = "[A-Za-z0-9._:-]";
-const safeAccepts = "1 to 128 of the characters A-Z a-z 0-9 . _ : -";
+/** `.` and `..` would be safe characters, but a path is resolved over them. */
 const safeId = (description: string) =>
-  Type.String({ pattern: `^${safe}{1,128}$`, description, "x-accepts": safeAccepts });
+  Type.String({
+    pattern: "^(?!\\.{1,2}$)[A-Za-z0-9._:-]{1,128}$",
+    description,
+    "x-accepts": "1 to 128 of the characters A-Z a-z 0-9 . _ : - but not . or .. alone",
+  });
 
 export const TaskId = safeId("Chosen by the client; the key of idempotent submit. Unique inside its tenant.");
 export const SessionId = safeId("Chosen by the client; groups tasks that share a conversation.");

@@ -1,5 +1,6 @@
 // The door of the contract: every word, shape and table that the rest of the house may use.
 
+export * from "./accepted.ts";
 export * from "./artifact.ts";
 export * from "./capability.ts";
 export * from "./catalog-entry.ts";
@@ -14,6 +15,7 @@ export * from "./config/reference.ts";
 export * from "./config/resolve.ts";
 export * from "./config/schema-document.ts";
 export * from "./digest.ts";
+export * from "./distance.ts";
 export * from "./errors.ts";
 export * from "./handoff.ts";
 export * from "./ids.ts";
@@ -25,6 +27,7 @@ export * from "./operator.ts";
 export * from "./parse.ts";
 export * from "./policy.ts";
 export * from "./pool.ts";
+export * from "./problem.ts";
 export * from "./report.ts";
 export * from "./routes/faces.ts";
 export * from "./routes/route.ts";

@@ -2,8 +2,9 @@
 // field that is not listed here does not leave a daemon.
 
 import Type, { type Static } from "typebox";
+import { count } from "./number.ts";
+import { Compute } from "./words.ts";
 
-const count = Type.Integer({ minimum: 0 });
 const text = Type.String();
 const open = Type.Record(Type.String(), Type.Unknown());
 
@@ -60,7 +61,17 @@ const decisionFields = {
   reason: text,
 };
 
+/** What a sandboxed policy was asked and said. */
+const policyFields = {
+  plugin_id: text,
+  plugin_version: text,
+  decision: text,
+  latency_ms: Type.Number({ minimum: 0 }),
+  outcome: text,
+};
+
 const poolFields = {
+  compute: Compute,
   device_mask: text,
   restart_count: count,
   backoff_ms: count,
@@ -83,6 +94,7 @@ export const LogRecord = Type.Object(
     human: Type.Optional(text),
     ...optional(taskFields),
     ...optional(decisionFields),
+    ...optional(policyFields),
     ...optional(poolFields),
     details: Type.Optional(open),
   },

@@ -2,16 +2,14 @@
 // lists what is where.
 
 import Type, { type Static } from "typebox";
+import { NodeAddress } from "./config/address.ts";
+import { tooManyFree } from "./handoff.ts";
 import { NodeId, PoolId, ReplicaId } from "./ids.ts";
+import { count } from "./number.ts";
 import { parser } from "./parse.ts";
+import { invalidParams } from "./problem.ts";
 
-const count = Type.Integer({ minimum: 0 });
 const text = Type.String({ minLength: 1 });
-
-export const NodeAddress = Type.String({
-  pattern: "^https?://[^\\s/?#]+/?$",
-  "x-accepts": "an http:// or https:// address with a port, such as http://10.0.0.7:9200",
-});
 
 /** May be empty and may hold keys of newer nodes. */
 export const NodeCapabilities = Type.Object(
@@ -67,18 +65,46 @@ export const NodePool = Type.Object(
 );
 export type NodePool = Static<typeof NodePool>;
 
+const clock = "([01]\\d|2[0-3]):[0-5]\\d";
+const rfc3339 =
+  "^\\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\\d|3[01])" +
+  `[Tt]${clock}:([0-5]\\d|60)(\\.\\d+)?([Zz]|[+-]${clock})$`;
+const timeAccepts = "an RFC 3339 time such as 2026-01-31T12:00:00Z";
+
 export const Heartbeat = Type.Object(
   {
-    timestamp: Type.String({
-      pattern: "^\\d{4}-\\d{2}-\\d{2}[Tt]\\d{2}:\\d{2}:\\d{2}(\\.\\d+)?([Zz]|[+-]\\d{2}:\\d{2})$",
-      "x-accepts": "an RFC 3339 time such as 2026-01-31T12:00:00Z",
-    }),
+    timestamp: Type.String({ pattern: rfc3339, maxLength: 64, "x-accepts": timeAccepts }),
     pools: Type.Array(NodePool),
   },
   { title: "Heartbeat" },
 );
-export type Heartbeat = Static<typeof Heartbeat>;
-export const parseHeartbeat = parser(Heartbeat);
+export interface Heartbeat extends Static<typeof Heartbeat> {
+  pools: (NodePool & { models_available: string[] })[];
+}
+
+const parseHeartbeatShape = parser(Heartbeat);
+
+/** Fills in what a heartbeat may leave out, and judges what no schema can compare. */
+export function parseHeartbeat(value: unknown): Heartbeat {
+  const { timestamp, pools } = parseHeartbeatShape(value);
+  const problems = pools.flatMap(({ slots_free, slots_total }, index) =>
+    tooManyFree(`pools[${index}].slots_free`, slots_free, slots_total),
+  );
+  if (!isDay(timestamp)) {
+    const given = JSON.stringify(timestamp);
+    problems.unshift({ path: "timestamp", given, accepted: timeAccepts, unknownKey: false });
+  }
+  if (problems.length > 0) throw invalidParams(problems);
+  return { timestamp, pools: pools.map((pool) => ({ models_available: [], ...pool })) };
+}
+
+/** Whether the month has that day. */
+function isDay(timestamp: string): boolean {
+  const [year = 0, month = 0, day = 0] = timestamp.slice(0, 10).split("-").map(Number);
+  const leap = (year % 4 === 0 && year % 100 !== 0) || year % 400 === 0;
+  if (month === 2) return day <= (leap ? 29 : 28);
+  return day <= ([4, 6, 9, 11].includes(month) ? 30 : 31);
+}
 
 export const HeartbeatReply = Type.Object(
   { success: Type.Boolean(), next_heartbeat_ms: count },

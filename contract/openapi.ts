@@ -2,7 +2,7 @@
 // name; order comes from the tables alone, so the same tables always give the same document.
 
 import { apiVersion } from "./capability.ts";
-import { type ErrorCode, ErrorEnvelope, errorTable } from "./errors.ts";
+import { type ErrorCode, ErrorEnvelope, type ErrorRow, errorTable } from "./errors.ts";
 import { PoolManagerError } from "./pool.ts";
 import { type FaceName, faces } from "./routes/faces.ts";
 import { type HeaderName, type Reply, type Route, responseHeaders } from "./routes/route.ts";
@@ -15,7 +15,6 @@ interface Components {
   readonly responses: Record<string, unknown>;
 }
 
-const hints = { schema: { type: "string" } };
 const refTo = (kind: string, name: string) => ({ $ref: `#/components/${kind}/${name}` });
 
 export function openapiDocument(face: FaceName): Json {
@@ -44,8 +43,8 @@ export function openapiDocument(face: FaceName): Json {
     components: {
       schemas: sorted(components.schemas),
       ...(face !== "pool-managerd" && { responses: sorted(components.responses) }),
-      headers: headerComponents(routes, face),
-      securitySchemes: securitySchemes(routes),
+      headers: headerComponents(routes, face, components),
+      securitySchemes: securitySchemes(face),
     },
   };
 }
@@ -80,7 +79,7 @@ function operation(face: FaceName, route: Route, components: Components): Json {
     operationId: route.id,
     tags: [route.tag],
     summary: route.summary,
-    security: securityOf(route),
+    security: securityOf(face, route),
     ...(parameters.length > 0 && { parameters }),
     ...(route.body && {
       requestBody: {
@@ -107,7 +106,7 @@ function parametersOf({ query, requestHeaders }: Route, components: Components):
     name,
     in: "header",
     description,
-    ...hints,
+    schema: { type: "string" },
   }));
   return [...fromQuery, ...fromHeaders];
 }
@@ -137,14 +136,19 @@ export function errorsOf(route: Route): ErrorCode[] {
   const codes = new Set<ErrorCode>(route.errors);
   if (route.body) for (const code of bodyErrors) codes.add(code);
   if (route.auth !== "open") for (const code of authErrors) codes.add(code);
-  if (route.auth === "key") for (const code of keyErrors) codes.add(code);
   codes.add("METHOD_NOT_ALLOWED").add("INTERNAL");
   return (Object.keys(errorTable) as ErrorCode[]).filter((code) => codes.has(code));
 }
 
 const bodyErrors: readonly ErrorCode[] = ["INVALID_PARAMS", "PAYLOAD_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE"];
-const authErrors: readonly ErrorCode[] = ["MISSING_TOKEN", "BAD_TOKEN", "FORBIDDEN_ORIGIN"];
-const keyErrors: readonly ErrorCode[] = ["MISSING_API_KEY", "INVALID_API_KEY"];
+/** A token, keys or both may be configured, and each has its own way to say no. */
+const authErrors: readonly ErrorCode[] = [
+  "MISSING_TOKEN",
+  "BAD_TOKEN",
+  "MISSING_API_KEY",
+  "INVALID_API_KEY",
+  "FORBIDDEN_ORIGIN",
+];
 
 function failures(route: Route, components: Components): Json {
   const byStatus = Map.groupBy(errorsOf(route), (code) => errorTable[code].status);
@@ -152,7 +156,7 @@ function failures(route: Route, components: Components): Json {
   return Object.fromEntries(
     statuses.map(([status, codes]) => {
       const name = codes.join(".");
-      components.responses[name] ??= failure(status, codes, components);
+      components.responses[name] ??= failure(codes, components);
       return [String(status), refTo("responses", name)];
     }),
   );
@@ -166,13 +170,10 @@ function managerFailures({ auth, body, replies: own }: Route, components: Compon
   return Object.fromEntries(said.map(([status]) => [status, response(reply, components)]));
 }
 
-function failure(status: number, codes: readonly ErrorCode[], components: Components): Json {
-  const retry: HeaderName[] = status === 429 || status === 503 ? ["Retry-After", "X-Backoff-Ms"] : [];
-  const queue: HeaderName[] = status === 429 ? ["X-Queue-Position", "X-Queue-ETA-Ms"] : [];
-  const allow: HeaderName[] = status === 405 ? ["Allow"] : [];
+function failure(codes: readonly ErrorCode[], components: Components): Json {
   return {
     description: codes.map((code) => `${code}: ${errorTable[code].says}`).join("\n\n"),
-    headers: headerRefs(["X-Correlation-Id", ...retry, ...queue, ...allow]),
+    headers: headerRefs(["X-Correlation-Id", ...failureHeaders(codes)]),
     content: {
       "application/json": {
         schema: extract(ErrorEnvelope, components),
@@ -180,6 +181,18 @@ function failure(status: number, codes: readonly ErrorCode[], components: Compon
       },
     },
   };
+}
+
+/** A time to wait is said in headers too, and a full queue may add where the task would have stood. */
+function failureHeaders(codes: readonly ErrorCode[]): HeaderName[] {
+  const rows: ErrorRow[] = codes.map((code) => errorTable[code]);
+  const retry = rows.some(({ advisory }) => advisory.includes("retry_after_ms"));
+  const has = (status: number) => rows.some((row) => row.status === status);
+  return [
+    ...(retry ? (["Retry-After", "X-Backoff-Ms"] as const) : []),
+    ...(has(429) ? (["X-Queue-Position", "X-Queue-ETA-Ms"] as const) : []),
+    ...(has(405) ? (["Allow"] as const) : []),
+  ];
 }
 
 const advisoryExamples: Record<string, unknown> = {
@@ -190,12 +203,11 @@ const advisoryExamples: Record<string, unknown> = {
   reason: "digest mismatch",
   hint: "Ask the operator of this installation for a credential.",
   last_error: "the engine left with code 1",
-  success: false,
 };
 
 /** An envelope as the table says it, with the advisory fields that mostly come along. */
 export function errorExample(code: ErrorCode): ErrorEnvelope {
-  const { says, retriable, advisory } = errorTable[code];
+  const { says, retriable, advisory, fixed }: ErrorRow = errorTable[code];
   const fields = advisory.flatMap((name) =>
     name in advisoryExamples ? [[name, advisoryExamples[name]]] : [],
   );
@@ -205,36 +217,40 @@ export function errorExample(code: ErrorCode): ErrorEnvelope {
     POOL_UNAVAILABLE: "retry",
   };
   const label = labels[code] === undefined ? {} : { policy_label: labels[code] };
-  return { code, message: says, retriable, ...Object.fromEntries(fields), ...label };
+  return { code, message: says, retriable, ...Object.fromEntries(fields), ...label, ...fixed };
 }
 
 function headerRefs(names: readonly HeaderName[]): Json {
   return Object.fromEntries(names.map((name) => [name, refTo("headers", name)]));
 }
 
-function headerComponents(routes: readonly Route[], face: FaceName): Json {
+function headerComponents(routes: readonly Route[], face: FaceName, components: Components): Json {
   const used = new Set<HeaderName>(["X-Correlation-Id"]);
   for (const { replies: all } of routes) {
     for (const reply of Object.values(all)) for (const name of reply.headers ?? []) used.add(name);
   }
-  if (face !== "pool-managerd") used.add("Allow");
-  const statuses = new Set(routes.flatMap((route) => errorsOf(route).map((code) => errorTable[code].status)));
-  if (face !== "pool-managerd" && (statuses.has(429) || statuses.has(503)))
-    used.add("Retry-After").add("X-Backoff-Ms");
-  if (statuses.has(429)) used.add("X-Queue-Position").add("X-Queue-ETA-Ms");
+  if (face !== "pool-managerd") for (const name of failureHeaders(routes.flatMap(errorsOf))) used.add(name);
   const names = (Object.keys(responseHeaders) as HeaderName[]).filter((name) => used.has(name));
-  return Object.fromEntries(names.map((name) => [name, { description: responseHeaders[name], ...hints }]));
+  return Object.fromEntries(
+    names.map((name) => [
+      name,
+      { description: responseHeaders[name].says, schema: extract(responseHeaders[name].schema, components) },
+    ]),
+  );
 }
 
-function securityOf({ auth }: Route): Json[] {
+function securityOf(face: FaceName, { auth }: Route): Json[] {
   if (auth === "open") return [{}];
-  return auth === "token" ? [{}, { token: [] }] : [{}, { key: [] }, { token: [] }];
+  return takesKeys(face) ? [{}, { key: [] }, { token: [] }] : [{}, { token: [] }];
 }
 
-function securitySchemes(routes: readonly Route[]): Json {
+/** Keys are for the orchestrator's callers; a pool manager has one caller, which sends the token. */
+const takesKeys = (face: FaceName): boolean => face !== "pool-managerd";
+
+function securitySchemes(face: FaceName): Json {
   const token = { type: "http", scheme: "bearer", description: "LLORCH_API_TOKEN of the installation." };
   const key = { type: "apiKey", in: "header", name: "X-API-Key", description: "One of ORCHD_API_KEYS." };
-  return { ...(routes.some((route) => route.auth === "key") && { key }), token };
+  return { ...(takesKeys(face) && { key }), token };
 }
 
 /**
@@ -245,7 +261,7 @@ function extract(schema: unknown, components: Components): unknown {
   if (typeof schema !== "object" || schema === null) return schema;
   const copy = Object.fromEntries(
     Object.entries(schema)
-      .filter(([key]) => !key.startsWith("~"))
+      .filter(([key]) => !key.startsWith("~") && key !== "x-secret")
       .map(([key, value]) => [key, extract(value, components)]),
   );
   if (typeof copy.title !== "string") return copy;

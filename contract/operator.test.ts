@@ -11,8 +11,15 @@ test("a query string is read into numbers and words", () => {
 });
 
 test("a page has a size that a person can read", () => {
-  for (const limit of ["0", "1001", "many", "", "1.5"]) {
-    assert.throws(() => parseTaskQuery({ limit }), /limit: given .+; accepted: an integer 1\.\.1000/);
+  for (const limit of ["0", "1001"]) {
+    assert.throws(
+      () => parseTaskQuery({ limit }),
+      new RegExp(`limit: given ${limit}; accepted: an integer 1`),
+    );
+  }
+  for (const limit of ["many", "", "1.5", "0x10", "1e2", " 5", "-1"]) {
+    const said = `limit: given ${JSON.stringify(limit)}; accepted: an integer 1..1000.`;
+    assert.throws(() => parseTaskQuery({ limit }), { message: said });
   }
   assert.throws(() => parseTaskQuery({ state: "lost" }), /state: given "lost"; accepted: one of waiting/);
 });

@@ -3,10 +3,10 @@
 import Type, { type Static } from "typebox";
 import { TaskErrorCode } from "./errors.ts";
 import { JobId, ModelRef, SessionId, TaskId, TenantId } from "./ids.ts";
+import { count } from "./number.ts";
 import { parser } from "./parse.ts";
 import { EngineKind, Priority, Workload } from "./words.ts";
 
-const count = Type.Integer({ minimum: 0 });
 const textOrNull = Type.Union([Type.String(), Type.Null()]);
 
 /** `waiting` and `running` are open; the other three are outcomes. */
@@ -61,9 +61,10 @@ export type TaskQuery = Static<typeof TaskQuery>;
 const parsePageShape = parser(PageQuery);
 const parseTaskShape = parser(TaskQuery);
 
-/** A query string carries text only; the one number in it is read here. */
+/** A query string carries text only; the one number in it is read here, and what is none stays text. */
 function withLimit(query: Record<string, unknown>): Record<string, unknown> {
-  return typeof query.limit === "string" ? { ...query, limit: Number(query.limit) } : query;
+  const { limit: text } = query;
+  return typeof text === "string" && /^\d{1,9}$/.test(text) ? { ...query, limit: Number(text) } : query;
 }
 
 export const parsePageQuery = (query: Record<string, unknown>): PageQuery => parsePageShape(withLimit(query));

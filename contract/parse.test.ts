@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import Type from "typebox";
+import { accepted } from "./accepted.ts";
+import { distance } from "./distance.ts";
 import { OrchError } from "./errors.ts";
-import { accepted, distance, parser, problemText } from "./parse.ts";
+import { parser } from "./parse.ts";
+import { problemText } from "./problem.ts";
+import { Sampling } from "./sampling.ts";
 
 const Sample = Type.Object({
   count: Type.Integer({ minimum: 1, maximum: 5 }),
@@ -34,16 +38,49 @@ test("every problem is told at once, each with its path, what was given and what
   assert.deepEqual(texts(bad), [
     "count: given nothing; accepted: an integer 1..5.",
     'word: given "z"; accepted: one of x, y.',
-    "inner.capcity: given an unknown key; accepted: capacity (did you mean that?).",
     'inner.name: given "long"; accepted: a string of 1 to 3 characters.',
     "list[1].n: given 0; accepted: a number above 0.",
     "either: given 5; accepted: null or a string.",
+    "inner.capcity: given an unknown key; accepted: capacity (did you mean that?).",
   ]);
 });
 
 test("more problems than the library lists by default are all found", () => {
   const list = Array.from({ length: 40 }, () => ({ n: -1 }));
   assert.equal(parseSample.problems({ ...good, list }).length, 40);
+});
+
+const strangers = (many: number) =>
+  Object.fromEntries(Array.from({ length: many }, (_, index) => [`stranger${index}`, 1]));
+
+test("any number of unknown keys is refused, and hides no wrong value", () => {
+  for (const many of [1, 199, 250, 5000]) {
+    const value = { ...good, count: 9, inner: { name: "long", ...strangers(many) } };
+    const problems = parseSample.problems(value);
+    assert.deepEqual(
+      problems.filter((each) => !each.unknownKey).map((each) => each.path),
+      ["count", "inner.name"],
+    );
+    assert.equal(problems.length, 2 + Math.min(many, 200));
+    assert.throws(() => parseSample({ ...good, inner: { name: "a", ...strangers(many) } }), OrchError);
+  }
+});
+
+test("a value that fails in more places than are listed is never taken for good", () => {
+  const Choice = Type.Object({
+    either: Type.Union([Type.Array(Type.Object({ n: Type.Number() })), Type.Null()]),
+  });
+  const either = Array.from({ length: 1000 }, () => ({ n: "x" }));
+  assert.notDeepEqual(parser(Choice).problems({ either }), []);
+  let reads = 0;
+  const shifty = {
+    get n() {
+      return ++reads === 2 ? "wrong at the check, which is the second look" : 1;
+    },
+  };
+  assert.deepEqual(parser(Type.Record(Type.String(), Type.Number())).problems(shifty).map(problemText), [
+    "The value: given an object; accepted: an object.",
+  ]);
 });
 
 test("the error of a refused value names the first field and counts the others", () => {
@@ -65,6 +102,75 @@ test("a secret, a long text and a control character never reach a message", () =
   ]);
   const [forged] = texts({ ...good, inner: { name: "a", "x\nX-Evil: 1": 1 } });
   assert.equal(forged, 'inner["x\\nX-Evil: 1"]: given an unknown key; accepted: one of name, capacity.');
+});
+
+test("a text where a group or a list belongs is not repeated, since it may be a secret", () => {
+  assert.deepEqual(texts({ ...good, inner: "key=hunter2", list: "hunter2" }), [
+    "inner: given a text of 11 characters; accepted: an object.",
+    "list: given a text of 7 characters; accepted: a list, each an object.",
+  ]);
+});
+
+test("a number that JSON cannot say is told by its name", () => {
+  for (const [count, name] of [
+    [Number.POSITIVE_INFINITY, "Infinity"],
+    [Number.NEGATIVE_INFINITY, "-Infinity"],
+    [Number.NaN, "NaN"],
+  ] as const) {
+    assert.deepEqual(texts({ ...good, count }), [`count: given ${name}; accepted: an integer 1..5.`]);
+  }
+});
+
+test("a name of a megabyte costs no time and leaves a message that a person can read", () => {
+  const Deep = Type.Object({ map: Type.Record(Type.String(), Type.Object({ n: Type.Number() })) });
+  for (const name of ["k".repeat(1_000_000), "9".repeat(1_000_000), "\n".repeat(1_000_000)]) {
+    const started = performance.now();
+    const [unknown] = parser(Sampling)
+      .problems({ [name]: 1 })
+      .map(problemText);
+    const [within] = parser(Deep).problems({ map: { [name]: { n: "x" } } });
+    assert.ok(performance.now() - started < 500, "one request must not hold up the loop");
+    assert.ok((unknown ?? "").length < 400, unknown);
+    assert.ok((within?.path ?? "").length < 200, within?.path);
+  }
+});
+
+test("an open value may be nested 64 levels deep and no deeper, and its field is named", () => {
+  const nested = (levels: number): unknown => {
+    let value: unknown = 1;
+    for (let level = 0; level < levels; level++) value = level % 2 === 0 ? [value] : { a: value };
+    return value;
+  };
+  const Open = Type.Object(
+    { metadata: Type.Record(Type.String(), Type.Unknown()), word: Type.Optional(Type.String()) },
+    { additionalProperties: true },
+  );
+  const parseOpen = parser(Open);
+  const fits = { metadata: nested(64), extra: nested(64) };
+  assert.deepEqual(parseOpen(fits), fits);
+  for (const levels of [66, 20_000, 1_000_000]) {
+    const said = "given a value nested deeper than 64 levels; accepted: at most 64 levels.";
+    assert.deepEqual(parseOpen.problems({ metadata: nested(levels) }).map(problemText), [
+      `metadata: ${said}`,
+    ]);
+    assert.deepEqual(parseOpen.problems({ metadata: {}, extra: nested(levels) }).map(problemText), [
+      `extra: ${said}`,
+    ]);
+    assert.deepEqual(parseOpen.problems({ metadata: {}, word: nested(levels) }).map(problemText), [
+      `word: ${said}`,
+    ]);
+  }
+});
+
+test("an open object keeps its other keys, and the branch of a union that fits is pruned", () => {
+  const Shape = Type.Object({
+    open: Type.Object({ n: Type.Object({ a: Type.Number() }) }, { additionalProperties: true }),
+    union: Type.Union([Type.Object({ a: Type.String() }), Type.Object({ b: Type.Number() }), Type.Null()]),
+  });
+  const junk = JSON.parse('{"__proto__":{"x":1},"more":[1]}');
+  const parsed = parser(Shape)({ open: { n: { a: 1, junk }, ...junk }, union: { b: 1, junk } });
+  assert.deepEqual(parsed, { open: { n: { a: 1 }, ...junk }, union: { b: 1 } });
+  assert.equal(Object.getPrototypeOf(parsed.open), Object.prototype);
 });
 
 test("something that is no object at all is told as such", () => {

@@ -2,6 +2,7 @@
 // text; the decision is recorded in the event that it influenced, so that a replay needs no sandbox.
 
 import Type, { type Static } from "typebox";
+import { count } from "./number.ts";
 import { parser } from "./parse.ts";
 
 const open = Type.Record(Type.String(), Type.Unknown());
@@ -9,13 +10,11 @@ const open = Type.Record(Type.String(), Type.Unknown());
 /** major * 1000 + minor; a module with another major is not loaded. */
 export const policyAbiVersion = 1000;
 
-export const policyLimits = { timeMs: 10, memoryMib: 16, inputBytes: 262_144 } as const;
-
 export const PolicySnapshot = Type.Object(
   {
     version: Type.Literal(1),
     kind: Type.Enum(["admission", "placement", "session", "fetch"]),
-    now_ms: Type.Integer({ minimum: 0 }),
+    now_ms: count,
     request: open,
     tenant: open,
     session: open,

@@ -4,10 +4,10 @@
 import Type, { type Static } from "typebox";
 import { PreparedEngine } from "./handoff.ts";
 import { ModelRef, PoolId } from "./ids.ts";
+import { count, durationMs } from "./number.ts";
 import { parser } from "./parse.ts";
 import { Compute, Determinism, EngineKind } from "./words.ts";
 
-const count = Type.Integer({ minimum: 0 });
 const textOrNull = Type.Union([Type.String(), Type.Null()]);
 
 /** An unknown pool is answered with live and ready false, so that polling needs no special case. */
@@ -30,12 +30,12 @@ export const PoolHealth = Type.Object(
 );
 export type PoolHealth = Static<typeof PoolHealth>;
 
-export const DrainRequest = Type.Object({ deadline_ms: count }, { title: "DrainRequest" });
+export const DrainRequest = Type.Object({ deadline_ms: durationMs }, { title: "DrainRequest" });
 export type DrainRequest = Static<typeof DrainRequest>;
 export const parseDrainRequest = parser(DrainRequest);
 
 export const ReloadRequest = Type.Object(
-  { new_model_ref: ModelRef, drain_deadline_ms: Type.Optional(count) },
+  { new_model_ref: ModelRef, drain_deadline_ms: Type.Optional(durationMs) },
   { title: "ReloadRequest" },
 );
 export type ReloadRequest = Static<typeof ReloadRequest>;

@@ -2,8 +2,8 @@
 // can be compared over time; and the records of a proof bundle.
 
 import Type, { type Static } from "typebox";
+import { count } from "./number.ts";
 
-const count = Type.Integer({ minimum: 0 });
 const number = Type.Number();
 
 /** `ratio` is value ÷ baseline of the same run: machines are shared and drift, ratios hold. */

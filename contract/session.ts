@@ -2,8 +2,7 @@
 // no prompt or output is ever kept here.
 
 import Type, { type Static } from "typebox";
-
-const count = Type.Integer({ minimum: 0 });
+import { count } from "./number.ts";
 
 /**
  * A budget that is not configured shows 0 (time: the TTL) and blocks nothing; `budgets_enforced` tells which.

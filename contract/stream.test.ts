@@ -1,10 +1,27 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { parser } from "./parse.ts";
 import { endFrameId, frames, frameText, parseFrameId, waitingText } from "./stream.ts";
 
 test("a stream speaks exactly five words", () => {
   assert.deepEqual(Object.keys(frames), ["started", "token", "metrics", "end", "error"]);
+});
+
+test("the frame of a failure always names the engine", () => {
+  const failure = {
+    code: "INTERNAL",
+    message: "It failed.",
+    retriable: false,
+    job_id: "0b9fcd64-9a0c-4d3c-9b59-6b1d3f6b6f0a",
+    correlation_id: "c",
+  };
+  const { problems } = parser(frames.error);
+  assert.deepEqual(problems({ ...failure, engine: "vllm" }), []);
+  assert.deepEqual(
+    problems(failure).map((each) => each.path),
+    ["engine"],
+  );
 });
 
 test("a frame is an optional id, the event, one line of JSON and a blank line", () => {

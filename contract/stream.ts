@@ -5,9 +5,9 @@
 import Type, { type Static } from "typebox";
 import { ErrorEnvelope, TaskErrorCode } from "./errors.ts";
 import { ArtifactId, Digest, JobId, PoolId, ReplicaId, Seed } from "./ids.ts";
+import { count } from "./number.ts";
 import { EngineKind, ResumeKind } from "./words.ts";
 
-const count = Type.Integer({ minimum: 0 });
 const nullable = <T extends Type.TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
 
 /** A task that ends before it was ever placed sends `started` with pool, replica and engine version null. */
@@ -90,6 +90,7 @@ export const ErrorFrame = Type.Object(
     code: TaskErrorCode,
     message: Type.String(),
     retriable: Type.Boolean(),
+    engine: EngineKind,
     job_id: JobId,
     correlation_id: Type.String(),
     transcript: Type.Optional(ArtifactId),

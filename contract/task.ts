@@ -5,8 +5,9 @@
 import Type, { type Static } from "typebox";
 import { OrchError } from "./errors.ts";
 import { JobId, ModelRef, PoolId, Seed, SessionId, TaskId, TenantId } from "./ids.ts";
+import { count, requestTokensMax, yearMs } from "./number.ts";
 import { parser } from "./parse.ts";
-import { type ResolvedSampling, resolveSampling, SamplerProfile, Sampling } from "./sampling.ts";
+import { SamplerProfile, Sampling } from "./sampling.ts";
 import { Determinism, EngineKind, Priority, Workload } from "./words.ts";
 
 export const ChatMessage = Type.Object(
@@ -27,6 +28,7 @@ export const PlacementWish = Type.Object(
     require_device_mask: Type.Optional(
       Type.String({
         pattern: "^\\d+(,\\d+)*$",
+        maxLength: 256,
         "x-accepts": "device numbers separated by commas, such as 0,1",
       }),
     ),
@@ -49,10 +51,18 @@ export const TaskRequest = Type.Object(
     workload: Workload,
     model_ref: ModelRef,
     engine: EngineKind,
-    ctx: Type.Integer({ minimum: 0, description: "Context length in tokens; 0 takes the model's own." }),
+    ctx: Type.Integer({
+      minimum: 0,
+      maximum: requestTokensMax,
+      description: "Context length in tokens; 0 takes the model's own.",
+    }),
     priority: Priority,
-    max_tokens: Type.Integer({ minimum: 1 }),
-    deadline_ms: Type.Integer({ description: "Milliseconds from admission. 0 and less is DEADLINE_UNMET." }),
+    max_tokens: Type.Integer({ minimum: 1, maximum: requestTokensMax }),
+    deadline_ms: Type.Integer({
+      minimum: -yearMs,
+      maximum: yearMs,
+      description: "Milliseconds from admission, at most a year. 0 and less is DEADLINE_UNMET.",
+    }),
     seed: Type.Optional(Seed),
     determinism: Type.Optional(Determinism),
     sampler_profile_version: Type.Optional(SamplerProfile),
@@ -61,7 +71,7 @@ export const TaskRequest = Type.Object(
     messages: Type.Optional(Type.Array(ChatMessage, { minItems: 1, maxItems: 4096 })),
     query: Type.Optional(text),
     inputs: Type.Optional(inputs),
-    expected_tokens: Type.Optional(Type.Integer({ minimum: 0 })),
+    expected_tokens: Type.Optional(Type.Integer({ minimum: 0, maximum: requestTokensMax })),
     kv_hint: Type.Optional(Type.Enum(["reuse", "cold"])),
     output_mode: Type.Optional(
       Type.String({ description: "text, json or edits; anything else means text." }),
@@ -77,7 +87,10 @@ export type TaskRequest = Static<typeof TaskRequest>;
 /** The texts of a task. They are loaded at dispatch and never enter a decision. */
 export type TaskBody = Pick<TaskRequest, "prompt" | "messages" | "query" | "inputs">;
 
-/** The fields of a task, resolved; everything that may be decided on, nothing that a person wrote as text. */
+/**
+ * The fields of a task; everything that may be decided on, nothing that a person wrote as text. What the
+ * request leaves to its pool (determinism, sampling) stays open until the pool is known.
+ */
 export interface Task {
   readonly taskId: string;
   readonly sessionId: string;
@@ -95,8 +108,10 @@ export interface Task {
   readonly expectedTokens?: number;
   readonly kvHint: "reuse" | "cold";
   readonly override: boolean;
-  readonly samplerProfile: SamplerProfile;
-  readonly sampling: ResolvedSampling;
+  /** Absent: the profile of the pool that takes the task. */
+  readonly samplerProfile?: SamplerProfile;
+  /** What was wished; `resolveSampling` adds the rest once the pool is known. */
+  readonly sampling: Sampling;
   readonly placement: Placement;
 }
 
@@ -115,10 +130,17 @@ const parseShape = parser(TaskRequest);
  * INVALID_PARAMS names the first field that does not fit; fields that belong to another workload are refused.
  */
 export function parseTaskRequest(value: unknown): TaskRequest {
-  const request = parseShape(value);
+  const request = parseShape(value, named(value));
   const wrong = textRules.find((rule) => rule.breaks(request));
   if (wrong !== undefined) throw new OrchError("INVALID_PARAMS", wrong.says, { engine: request.engine });
   return request;
+}
+
+/** The engine of a request, as far as it says one; its errors carry it (ORCH-2006). */
+function named(request: unknown): { engine?: EngineKind } {
+  const wished = (request as { engine?: unknown } | null | undefined)?.engine;
+  const engine = EngineKind.enum.find((kind) => kind === wished);
+  return engine === undefined ? {} : { engine };
 }
 
 const textRules: readonly { breaks: (task: TaskRequest) => boolean; says: string }[] = [
@@ -129,6 +151,18 @@ const textRules: readonly { breaks: (task: TaskRequest) => boolean; says: string
   {
     breaks: (task) => task.workload !== "completion" && task.messages !== undefined,
     says: "messages: only the workload completion takes messages.",
+  },
+  {
+    breaks: (task) => task.workload === "rerank" && task.prompt !== undefined,
+    says: "prompt: a rerank takes query and inputs, no prompt.",
+  },
+  {
+    breaks: (task) => task.workload !== "rerank" && task.query !== undefined,
+    says: "query: only the workload rerank takes a query.",
+  },
+  {
+    breaks: (task) => task.workload === "completion" && task.inputs !== undefined,
+    says: "inputs: a completion takes prompt or messages, no inputs.",
   },
   {
     breaks: (task) =>
@@ -158,7 +192,6 @@ export interface TaskOrigin {
 }
 
 export function resolveTask(request: TaskRequest, origin: TaskOrigin): Task {
-  const profile = request.sampler_profile_version ?? "default";
   return {
     taskId: request.task_id,
     sessionId: request.session_id,
@@ -175,8 +208,8 @@ export function resolveTask(request: TaskRequest, origin: TaskOrigin): Task {
     ...(request.expected_tokens !== undefined && { expectedTokens: request.expected_tokens }),
     kvHint: request.kv_hint ?? "reuse",
     override: request.override ?? false,
-    samplerProfile: profile,
-    sampling: resolveSampling(request.sampling, profile),
+    ...(request.sampler_profile_version && { samplerProfile: request.sampler_profile_version }),
+    sampling: request.sampling ?? {},
     placement: resolvePlacement(request.placement),
   };
 }
@@ -208,8 +241,8 @@ export const PreparationStep = Type.Object(
     kind: Type.Enum(["engine_provision", "model_fetch", "pool_warmup"]),
     group: Type.Enum(["engine", "model", "pool"]),
     description: Type.String(),
-    estimated_ms: Type.Optional(Type.Integer({ minimum: 0 })),
-    bytes_total: Type.Optional(Type.Integer({ minimum: 0 })),
+    estimated_ms: Type.Optional(count),
+    bytes_total: Type.Optional(count),
     status: Type.Enum(["pending", "running", "completed", "failed"]),
   },
   { title: "PreparationStep" },
@@ -220,9 +253,9 @@ export const AdmissionResponse = Type.Object(
   {
     task_id: TaskId,
     job_id: JobId,
-    queue_position: Type.Integer({ minimum: 0, description: "0-based, within the task's class." }),
-    predicted_start_ms: Type.Integer({ minimum: 0, description: "Milliseconds from now." }),
-    backoff_ms: Type.Integer({ minimum: 0 }),
+    queue_position: Type.Integer({ ...count, description: "0-based, within the task's class." }),
+    predicted_start_ms: Type.Integer({ ...count, description: "Milliseconds from now." }),
+    backoff_ms: count,
     streams: Type.Object({ sse: Type.String(), sse_verbose: Type.String() }),
     preparation: Type.Object({ steps: Type.Array(PreparationStep) }),
   },

@@ -28,7 +28,7 @@ export type PreemptionMode = Static<typeof PreemptionMode>;
 export const PlacementStrategy = Type.Enum(["least-loaded", "round-robin", "random"]);
 export type PlacementStrategy = Static<typeof PlacementStrategy>;
 
-/** Model lifecycle, see `lifecycle.ts` for the moves that are allowed. */
+/** Model lifecycle, see `catalog-entry.ts` for the moves that are allowed. */
 export const ModelState = Type.Enum(["Draft", "Active", "Canary", "Deprecated", "Retired"]);
 export type ModelState = Static<typeof ModelState>;
 

@@ -114,6 +114,30 @@ test("without a FILE the one that ORCHD_POOLS_CONFIG names is read, and it must 
   assert.equal(run([], { ORCHD_POOLS_CONFIG: "/no/such/file" }).status, 2);
 });
 
+/** Each made the library's own message, or a warning of it, quote the file. */
+const quoting = [
+  "token: |s3cr3t",
+  "token: >s3cr3t\n  x",
+  'token: "\\s3cr3t"',
+  "token: @s3cr3t",
+  "token: *s3cr3t",
+  "token: !s3cr3t!x 1",
+  "%s3cr3t\n---\na: 1",
+  "token: 's3cr3t",
+  "token: [s3cr3t",
+  "? [s3cr3t]\n: 1",
+  "s3cr3t: 1\ns3cr3t: 2",
+  "token: 's3cr3t' s3cr3t",
+  "- s3cr3t: 1\n s3cr3t",
+];
+test("no mistake of YAML makes the file be quoted", () => {
+  for (const text of quoting) {
+    const { status, stdout, lines } = runFile("b.yaml", `${text}\n`);
+    assert.deepEqual([status, stdout, lines.length], [2, "", 1], text);
+    assert.doesNotMatch(lines.join(), /s3cr3t/, text);
+  }
+});
+
 const refusals: readonly [title: string, result: () => ReturnType<typeof run>, says: RegExp][] = [
   [
     "a missing file",
@@ -130,6 +154,16 @@ const refusals: readonly [title: string, result: () => ReturnType<typeof run>, s
     "broken JSON",
     () => runFile("b.json", '{"auth": {"token": "s3cr3t-s3cr3t" "x"}}'),
     /not valid YAML or JSON at line 1, column \d+: (?!.*s3cr3t)/,
+  ],
+  [
+    "a block header with a secret behind it",
+    () => runFile("b.yaml", "auth:\n  token: |s3cr3t-s3cr3t\n"),
+    /^(?!.*s3cr3t).*at line 2, column 11: something stands where it cannot be read\.$/,
+  ],
+  [
+    "a key that is no text",
+    () => runFile("b.yaml", "{token: s3cr3t-s3cr3t}: 1\n"),
+    /^(?!.*s3cr3t).*at line 1, column 1: a key must be a text\.$/,
   ],
   ["an unknown alias", () => runFile("b.yaml", "pools: *nobody\n"), /alias/i],
   ["a wrong mode", () => run(["--mode", "lax"]), /^--mode: given "lax"; accepted: strict or compat\.$/],

@@ -3,9 +3,10 @@
 
 import { readFileSync } from "node:fs";
 import { homedir, hostname } from "node:os";
-import { parseArgs, styleText } from "node:util";
+import { styleText } from "node:util";
 import { type PrintedValue, printedValues, problemText, resolveConfig } from "@llama-orch/contract";
-import { type Document, parseDocument } from "yaml";
+import { type Document, type ErrorCode, parseDocument } from "yaml";
+import { readOptions } from "./options.ts";
 
 interface Wish {
   readonly path: string | undefined;
@@ -13,7 +14,7 @@ interface Wish {
   readonly json: boolean;
 }
 
-const usage = "Usage: npm run config -- [FILE] [--mode strict|compat] [--json]";
+const usage = "npm run config -- [FILE] [--mode strict|compat] [--json]";
 
 /** Something about the call or the file, said in a sentence; there is no configuration to speak of. */
 class Refusal extends Error {}
@@ -40,17 +41,13 @@ function show({ path, mode, json }: Wish): void {
 
 function wishOf(args: string[]): Wish {
   const options = { mode: { type: "string" }, json: { type: "boolean" }, help: { type: "boolean" } } as const;
-  try {
-    const { values, positionals } = parseArgs({ args, options, allowPositionals: true });
-    const { mode, json = false, help } = values;
-    if (help || positionals.length > 1) throw new Refusal(usage);
-    if (mode !== undefined && mode !== "strict" && mode !== "compat") {
-      throw new Refusal(`--mode: given ${JSON.stringify(mode)}; accepted: strict or compat.`);
-    }
-    return { path: positionals[0] ?? (process.env.ORCHD_POOLS_CONFIG || undefined), mode, json };
-  } catch (error) {
-    throw error instanceof Refusal ? error : new Refusal(`${(error as Error).message}\n${usage}`);
+  const { values, positionals } = readOptions(usage, { args, options, allowPositionals: true });
+  const { mode, json = false, help } = values;
+  if (help || positionals.length > 1) throw new Refusal(`Usage: ${usage}`);
+  if (mode !== undefined && mode !== "strict" && mode !== "compat") {
+    throw new Refusal(`--mode: given ${JSON.stringify(mode)}; accepted: strict or compat.`);
   }
+  return { path: positionals[0] ?? (process.env.ORCHD_POOLS_CONFIG || undefined), mode, json };
 }
 
 const unreadable: Readonly<Record<string, string>> = {
@@ -68,15 +65,43 @@ function readConfig(path: string): unknown {
     const { code = "", message } = error as NodeJS.ErrnoException;
     throw new Refusal(`The configuration file ${path} cannot be read. ${unreadable[code] ?? message}.`);
   }
-  const document = parseDocument(text, { prettyErrors: false });
+  // Without stringKeys a key that is a list would be printed in a warning of the library's own.
+  const document = parseDocument(text, { prettyErrors: false, stringKeys: true });
   const [mistake] = document.errors;
   if (mistake === undefined) return plainValue(document, path);
   const before = text.slice(0, mistake.pos[0]).split("\n");
   const where = `line ${before.length}, column ${(before.at(-1) as string).length + 1}`;
-  // What follows a colon may quote the file, and the file may hold a secret.
-  const what = mistake.message.replace(/:\s*".*$/s, "").replace(/; please.*|\.$/s, "");
-  throw new Refusal(`The configuration file ${path} is not valid YAML or JSON at ${where}: ${what}.`);
+  throw new Refusal(
+    `The configuration file ${path} is not valid YAML or JSON at ${where}: ${reasons[mistake.code]}.`,
+  );
 }
+
+/** Never the library's own words: they may quote the file, and the file may hold a secret. */
+const reasons: Readonly<Record<ErrorCode, string>> = {
+  ALIAS_PROPS: "an alias takes no anchor and no tag of its own",
+  BAD_ALIAS: "an anchor or alias has no usable name",
+  BAD_COLLECTION_TYPE: "a tag does not fit the list or mapping behind it",
+  BAD_DIRECTIVE: "a line that starts with % is no directive of YAML 1.2",
+  BAD_DQ_ESCAPE: "a text in double quotes holds a backslash that escapes nothing",
+  BAD_INDENT: "the indentation does not fit the lines around it, or a bracket is not closed",
+  BAD_PROP_ORDER: "an anchor or a tag stands where none may stand",
+  BAD_SCALAR_START: "a text starts with a character that needs quotes",
+  BLOCK_AS_IMPLICIT_KEY: "a mapping starts on the line of another one; quote the text or break the line",
+  BLOCK_IN_FLOW: "a list or mapping by indentation stands inside brackets",
+  DUPLICATE_KEY: "a key stands twice in the same mapping",
+  IMPOSSIBLE: "it cannot be read here",
+  KEY_OVER_1024_CHARS: "a key is longer than 1024 characters",
+  MISSING_CHAR: "a quote, a colon, a comma or a blank is missing",
+  MULTILINE_IMPLICIT_KEY: "a key goes over several lines",
+  MULTIPLE_ANCHORS: "a value has more than one anchor",
+  MULTIPLE_DOCS: "a second document starts; keep one",
+  MULTIPLE_TAGS: "a value has more than one tag",
+  NON_STRING_KEY: "a key must be a text",
+  RESOURCE_EXHAUSTION: "it nests too deep or refers to too much",
+  TAB_AS_INDENT: "a tab is used as indentation; use blanks",
+  TAG_RESOLVE_FAILED: "a tag cannot be read",
+  UNEXPECTED_TOKEN: "something stands where it cannot be read",
+};
 
 function plainValue(document: Document.Parsed, path: string): unknown {
   try {

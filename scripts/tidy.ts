@@ -2,10 +2,15 @@
 // its place and what to do, and ends with 1 if there is any. `-- --rules` prints the rules instead.
 
 import { join } from "node:path";
+import { readOptions } from "./options.ts";
 import { checkAll, rules } from "./tidy/rules.ts";
 import { readTree } from "./tidy/tree.ts";
 
-if (process.argv.includes("--rules")) {
+const { values: options } = readOptions("npm run tidy -- [--rules]", {
+  args: process.argv.slice(2),
+  options: { rules: { type: "boolean" } },
+});
+if (options.rules) {
   console.log("A file may break a rule that is not firm, in one line: // tidy: <rule>: <reason>\n");
   for (const { name, reason, firm } of rules)
     console.log(`${name.padEnd(13)} ${reason}${firm ? " (firm)" : ""}`);

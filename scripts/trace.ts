@@ -1,22 +1,24 @@
 // `npm run trace`: which requirements have a passing test. Writes the links requirement → tests → code into
 // the ledger and prints a table; `--check` only says whether the links are what it would write. Fails on a
-// test that names an id the ledger does not have.
+// test that names an id the ledger does not have, in its source or in the title it last ran under.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { readOptions } from "./options.ts";
 import { findFiles } from "./test/find.ts";
 import { digestOf, readResults } from "./test/results.ts";
 import { writeSuite } from "./test/suite.ts";
 import { emitArea } from "./trace/emit.ts";
 import { pathOf, readLedger } from "./trace/ledger.ts";
 import { findLinks, relink } from "./trace/links.ts";
+import { runProblems } from "./trace/runs.ts";
 import { statesOf } from "./trace/state.ts";
 import { areaDetail, areaTable, countRow } from "./trace/table.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const startedAt = new Date();
-const { values: options } = parseArgs({
+const { values: options } = readOptions("npm run trace -- [--check] [--area AREA] [--json FILE]", {
+  args: process.argv.slice(2),
   options: { check: { type: "boolean" }, json: { type: "string" }, area: { type: "string" } },
 });
 
@@ -34,7 +36,7 @@ const areas = read.areas.map((area) => ({
 }));
 const results = readResults(ROOT);
 const states = statesOf({ areas }, links, results, digests);
-const problems = [...read.problems, ...links.problems];
+const problems = [...read.problems, ...links.problems, ...runProblems(read, links, results, digests)];
 // A faulty ledger or test is told first; nothing is written from it.
 if (problems.length === 0) problems.push(...updateLinks());
 for (const problem of problems) console.error(problem);

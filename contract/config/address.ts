@@ -1,6 +1,7 @@
 // Addresses and URLs as operators write them, and the one answer to "can only this machine reach it?".
 
 import Type from "typebox";
+import { secretInPart } from "./setting.ts";
 
 const port = "([1-9]\\d{0,3}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d{2}|655[0-2]\\d|6553[0-5])";
 const host = "(\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)";
@@ -11,11 +12,23 @@ export const ListenAddress = Type.String({
   "x-accepts": "host:port with a port 0..65535, for example 127.0.0.1:8080 or [::1]:8080",
 });
 
-export const HttpUrl = Type.String({
-  pattern: "^https?://[^\\s/?#]+(/[^\\s]*)?$",
-  maxLength: 2048,
-  "x-accepts": "a URL that begins with http:// or https://",
-});
+/** It may carry a password or a key, so what was given instead of one is never shown. */
+export const HttpUrl = secretInPart(
+  Type.String({
+    pattern: "^https?://[^\\s/?#]+(/[^\\s]*)?$",
+    maxLength: 2048,
+    "x-accepts": "a URL that begins with http:// or https://",
+  }),
+);
+
+/** Where a pool manager is reached. Paths are appended to it, and the token travels in a header. */
+export const NodeAddress = secretInPart(
+  Type.String({
+    pattern: `^https?://${host}(:${port})?/?$`,
+    maxLength: 300,
+    "x-accepts": "an http:// or https:// address without a path, such as http://10.0.0.7:9200",
+  }),
+);
 
 /** A web origin as a browser sends it: scheme, host and port, nothing after. */
 export const Origin = Type.String({
@@ -35,7 +48,13 @@ export function isLoopback(address: string): boolean {
   return name === "localhost" || name === "[::1]" || /^127(\.\d{1,3}){3}$/.test(name);
 }
 
-/** A URL may carry a password; whoever prints one prints this instead. */
+// A password may hold any character, so a credential goes on to the last @; an image's @sha256: is none.
+// Without // it needs a colon, and the references hf: and file: may hold an @ of their own.
+const credential = /(\/\/|(?<!\S)"?(?!hf:|file:)(?=[^\s@:/]+:(?!\/\/)))\S*@(?!sha256:)/g;
+const queryValue = /([?&#](?:[^=&#\s]*=)?)[^&#\s]+?(?=[&#\s]|"?$)/g;
+
+/** A URL may carry a password or a key; whoever prints one prints this instead. */
 export function withoutCredentials(value: string): string {
-  return value.replace(/(\/\/)[^/\s@]*@/g, "$1[REDACTED]@");
+  const named = value.replace(credential, "$1[REDACTED]@");
+  return named.includes("//") ? named.replace(queryValue, "$1[REDACTED]") : named;
 }

@@ -1,7 +1,10 @@
 // What the environment and flags set: each text read as the value its key wants, and reported under the name
 // the operator used when it cannot be one.
 
-import { accepted, distance, type Problem, parser } from "../parse.ts";
+import { accepted } from "../accepted.ts";
+import { distance } from "../distance.ts";
+import { parser } from "../parse.ts";
+import { given, type Problem, shortened } from "../problem.ts";
 import { withoutCredentials } from "./address.ts";
 import { ConfigMode, type EnvironmentRow, environment, environmentNames } from "./environment.ts";
 import { type Key, keyAt } from "./keys.ts";
@@ -30,7 +33,7 @@ export function readMode(variables: Variables, found: Findings): ConfigMode {
   if (text === "strict" || text === "compat") return text;
   report(found, {
     path: "LLORCH_CONFIG_MODE",
-    given: JSON.stringify(text),
+    given: given({ ...ConfigMode }, text),
     accepted: accepted({ ...ConfigMode }),
   });
   return "strict";
@@ -41,8 +44,8 @@ export function fromEnvironment(variables: Variables, found: Findings): Assignme
   for (const canonical of environmentNames) {
     const row: EnvironmentRow = environment[canonical];
     if (row.sets === undefined) continue;
-    const given = [canonical, ...row.aliases].filter((name) => (variables[name] ?? "").trim() !== "");
-    const [name, ...others] = given;
+    const set = [canonical, ...row.aliases].filter((name) => (variables[name] ?? "").trim() !== "");
+    const [name, ...others] = set;
     if (name === undefined) continue;
     const key = keyAt(row.sets) as Key;
     const read = (from: string) => readText((variables[from] as string).trim(), key, row.words);
@@ -110,7 +113,7 @@ const ourPrefix = /^(ORCHD|ORCHESTRATORD|ORCH|LLORCH|POOL_MANAGERD|ENGINE_PROVIS
 /** A misspelt variable would otherwise be a wish that nobody hears. */
 function warnOfUnknownNames(names: readonly string[], found: Findings): void {
   const known = environmentNames.flatMap((name) => [name, ...environment[name].aliases]) as string[];
-  for (const name of names) {
+  for (const name of names.map(shortened)) {
     if (!ourPrefix.test(name) || known.includes(name)) continue;
     const near = known.reduce((best, each) => (distance(each, name) < distance(best, name) ? each : best));
     found.warnings.push(

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parser, problemText } from "../parse.ts";
+import { parser } from "../parse.ts";
+import { problemText } from "../problem.ts";
 import { ConfigFile } from "./config.ts";
 import { type Key, keyAt, wholeFile } from "./keys.ts";
 

@@ -178,7 +178,9 @@ export const environment = {
   LLORCH_ALLOW_CPU: {
     ...both,
     sets: "pools[].allow_cpu",
-    says: "Lets every pool without devices serve on the CPU; a pool with devices never does.",
+    says:
+      "Lets every pool without devices serve on the CPU. It may only allow: off takes back nothing " +
+      "that the file allows.",
   },
   LLORCH_DATA_DIR: {
     ...both,

@@ -1,6 +1,6 @@
 // What a rule finds, and the two ways rules say it.
 
-import type { Problem } from "../parse.ts";
+import type { Problem } from "../problem.ts";
 
 export type Finding = Omit<Problem, "unknownKey">;
 

@@ -15,7 +15,7 @@ export interface Key extends TSchema {
   readonly description?: string;
   readonly default?: unknown;
   readonly "x-default"?: string;
-  readonly "x-secret"?: boolean;
+  readonly "x-secret"?: true | "in part";
   readonly "x-path"?: boolean;
 }
 
@@ -74,7 +74,8 @@ export function fill(schema: Key, value: unknown): void {
 /** Turns a leading `~/` of every path into the home directory. */
 export function expandHome(draft: Draft, home: string): void {
   for (const { path, key, value } of [...leaves(wholeFile, draft)]) {
-    const expand = (text: unknown) => (typeof text === "string" ? text.replace(/^~(?=\/|$)/, home) : text);
+    const expand = (text: unknown) =>
+      typeof text === "string" ? text.replace(/^~(?=\/|$)/, () => home) : text;
     if (key["x-path"] === true) setAt(draft, path, expand(value));
     else if (key.items?.["x-path"] === true && Array.isArray(value)) setAt(draft, path, value.map(expand));
   }

@@ -17,7 +17,7 @@ const Token = secret(
 /** A key stands alone or behind the tenant it belongs to, so it holds neither `=` nor the comma of a list. */
 const ApiKey = secret(
   Type.String({
-    pattern: "^([A-Za-z0-9._:-]{1,128}=)?[\\x21-\\x2b\\x2d-\\x3c\\x3e-\\x7e]{1,512}$",
+    pattern: "^((?!\\.{1,2}=)[A-Za-z0-9._:-]{1,128}=)?[\\x21-\\x2b\\x2d-\\x3c\\x3e-\\x7e]{1,512}$",
     "x-accepts": "key or tenant=key, where the key has no space, comma or =",
   }),
 );

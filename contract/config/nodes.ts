@@ -4,7 +4,7 @@
 import Type from "typebox";
 import { NodeId, PoolId, ReplicaId } from "../ids.ts";
 import { PlacementStrategy } from "../words.ts";
-import { HttpUrl, ListenAddress } from "./address.ts";
+import { HttpUrl, ListenAddress, NodeAddress } from "./address.ts";
 import { derived, ms, optional, path, positive, section, setting, text } from "./setting.ts";
 
 export const Nodes = section(
@@ -35,7 +35,7 @@ export const Node = section(
       "127.0.0.1:9200; with cloud 0.0.0.0:9200",
       "Where the pool manager listens; an address that other machines can reach needs a token.",
     ),
-    address: optional(HttpUrl, "The URL under which the orchestrator reaches this pool manager."),
+    address: optional(NodeAddress, "The URL under which the orchestrator reaches this pool manager."),
     orchestrator_url: optional(HttpUrl, "The orchestrator to register with."),
     id: derived(NodeId, "the host name", "The name of this node."),
     machine_id: derived(text(128), "the node id", "The name of the machine under the node."),

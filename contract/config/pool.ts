@@ -3,6 +3,7 @@
 
 import Type from "typebox";
 import { ModelRef, PoolId } from "../ids.ts";
+import { requestTokensMax } from "../number.ts";
 import { SamplerProfile } from "../sampling.ts";
 import { Determinism, EngineKind } from "../words.ts";
 import { Provisioning } from "./provisioning.ts";
@@ -75,7 +76,7 @@ const ExtraMemory = section(
 
 /** What the orchestrator decides about a pool, whether a file names the pool or a node announces it. */
 const waiting = {
-  max_tokens_out: setting(positive(16_777_216), 50_000, "Output tokens one task may ask for."),
+  max_tokens_out: setting(positive(requestTokensMax), 50_000, "Output tokens one task may ask for."),
   sampler_profile_version: setting(
     SamplerProfile,
     "default",
@@ -105,7 +106,7 @@ export const PoolConfig = closed({
     "strict gives byte-identical streams; best_effort lets slots share batches and caches.",
   ),
   quant: optional(text(64), "The quantisation of the model."),
-  ctx: optional(positive(16_777_216), "Context length in tokens; the model's own when absent."),
+  ctx: optional(positive(requestTokensMax), "Context length in tokens; the model's own when absent."),
   tensor_split: optional(
     Type.Array(Type.Number({ exclusiveMinimum: 0, maximum: 1 }), { minItems: 1, maxItems: 64 }),
     "The share of the model on each device; the shares add up to 1.",

@@ -33,7 +33,8 @@ function conceal(value: unknown): unknown {
   return hidden;
 }
 
-const secretFlag = /^--?[\w-]*(key|token|secret|password)$/i;
+/** `-hft` is what llama.cpp calls `--hf-token` for short. */
+const secretFlag = /^(--?[\w-]*(key|token|secret|password|passwd|credentials?|auth)|-hft)$/i;
 
 /** URLs and engine flags may carry secrets without being one. */
 function reveal(value: unknown): unknown {
@@ -42,7 +43,7 @@ function reveal(value: unknown): unknown {
   return value.map((item, index) => {
     if (typeof item !== "string") return item;
     if (secretFlag.test(String(value[index - 1]))) return hidden;
-    const [name = "", given] = item.split("=", 2);
-    return given !== undefined && secretFlag.test(name) ? `${name}=${hidden}` : withoutCredentials(item);
+    const [, name = "", between] = /^(\S+?)(=|\s+)/.exec(item) ?? [];
+    return secretFlag.test(name) ? `${name}${between}${hidden}` : withoutCredentials(item);
   });
 }

@@ -12,6 +12,7 @@ import {
   path,
   required,
   secret,
+  secretInPart,
   section,
   setting,
   text,
@@ -19,7 +20,7 @@ import {
 } from "./setting.ts";
 
 const Source = closed({
-  repo: required(text(), "The git repository of the engine."),
+  repo: required(secretInPart(text()), "The git repository of the engine."),
   ref: required(text(256), "The tag, branch or commit to build."),
   submodules: setting(Type.Boolean(), false, "Whether submodules are fetched too."),
   build: section(
@@ -97,7 +98,11 @@ export const Provisioning = section(
       {},
       "Variables for the engine process; their values are treated as secrets.",
     ),
-    flags: setting(texts(), [], "Flags added to the engine's command line."),
+    flags: setting(
+      secretInPart(Type.Array(secretInPart(text()), { maxItems: 256 })),
+      [],
+      "Flags added to the engine's command line.",
+    ),
   },
   "How the engine of this pool is provided.",
 );

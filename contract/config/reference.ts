@@ -2,7 +2,7 @@
 // the document cannot say anything else than the program does.
 
 import type { TSchema } from "typebox";
-import { accepted } from "../parse.ts";
+import { accepted } from "../accepted.ts";
 import { type EnvironmentRow, environment, environmentNames } from "./environment.ts";
 import { type Key, keyAt, wholeFile } from "./keys.ts";
 
@@ -20,7 +20,7 @@ export function fileKeysTable(): string {
     needed ? "required" : defaultOf(key),
     key.description ?? "",
   ]);
-  return table(["Key", "Accepts", "Default", "What it does"], rows);
+  return markdownTable(["Key", "Accepts", "Default", "What it does"], rows);
 }
 
 /** One row per variable: names, who reads it, what it accepts, default, sentence. */
@@ -37,7 +37,7 @@ export function environmentTable(): string {
       key["x-secret"] === true ? `${row.says} Secret.` : row.says,
     ];
   });
-  return table(["Variable", "Read by", "Accepts", "Default", "Sets", "What it does"], rows);
+  return markdownTable(["Variable", "Read by", "Accepts", "Default", "Sets", "What it does"], rows);
 }
 
 /** Groups are left out: their keys say what they hold. */
@@ -62,8 +62,9 @@ function defaultOf(key: Key): string {
   return "default" in key ? code(JSON.stringify(key.default)) : "none";
 }
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+/** Cells may hold any text; a bar in one would end it. */
+export function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]) =>
     `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
-  return `${[line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n")}\n`;
+  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
 }

@@ -3,8 +3,9 @@
 // caller.
 
 import type { TSchema } from "typebox";
-import { type Problem, parser, problemText, prune } from "../parse.ts";
-import { withoutCredentials } from "./address.ts";
+import { parser } from "../parse.ts";
+import { type Problem, problemText } from "../problem.ts";
+import { prune } from "../prune.ts";
 import {
   type Assignment,
   type Findings,
@@ -75,7 +76,7 @@ export function resolveConfig(input: ConfigInput): ResolvedConfig | RefusedConfi
   const config = draft as unknown as Config;
   const stated = (path: string) => assigned.has(path) || valueAt(file, path) !== undefined;
   for (const each of findings(config, found.faulty, stated)) {
-    found.problems.push({ ...each, given: withoutCredentials(each.given), unknownKey: false });
+    report(found, each);
   }
   const { problems, warnings } = found;
   if (problems.length > 0) return { ok: false, problems, warnings };
@@ -104,7 +105,7 @@ function readFile(file: unknown, mode: ConfigMode, found: Findings): Draft {
   for (const problem of wrong) report(found, problem, problem.path);
   if (mode === "strict") found.problems.push(...unknown);
   else found.warnings.push(...unknown.map((each) => `${problemText(each)} The key is ignored.`));
-  return (wrong.length > 0 ? file : prune(ConfigFile, file)) as Draft;
+  return prune(ConfigFile, file) as Draft;
 }
 
 /** Puts the assignments over the draft and says which paths they set. */

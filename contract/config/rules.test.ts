@@ -309,6 +309,12 @@ const cases: readonly Case[] = [
     refuses: ["auth.api_keys[1]", /its own/],
   },
   {
+    title: "a variable for every pool that is wrong is the only problem it makes",
+    file: onePool({ devices: [] }),
+    environment: { LLORCH_ALLOW_CPU: "yes" },
+    refuses: ["LLORCH_ALLOW_CPU", /true or false/],
+  },
+  {
     title: "a capacity of 0 is refused",
     environment: { ORCHD_ADMISSION_CAPACITY: "0" },
     refuses: ["ORCHD_ADMISSION_CAPACITY", /1\.\.10000/],

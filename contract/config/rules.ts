@@ -1,7 +1,7 @@
 // Rules that no schema can say, because they compare values. Each names what it reads and is passed over
 // while one of those values is itself a problem, so that one mistake is reported once.
 
-import { isLoopback } from "./address.ts";
+import { isLoopback, withoutCredentials } from "./address.ts";
 import type { Config } from "./config.ts";
 import { type Finding, finding, none, repeated, type Stated } from "./finding.ts";
 import { apiKeyEntry } from "./network.ts";
@@ -15,9 +15,11 @@ interface Rule {
 
 /** Everything the rules find in a configuration whose values at the `faulty` paths are not to be trusted. */
 export function findings(config: Config, faulty: readonly string[], stated: Stated): Finding[] {
-  const sound = (path: string) => !faulty.some((fault) => overlap(fault, path));
-  const soundForAll = (path: string) =>
-    !faulty.some((fault) => overlap(fault.replace(/^pools\[\d+\]/, "pools[]"), path));
+  // A wrong variable is a fault of `pools[]`, a wrong value of the file one of `pools[3]`.
+  const inAll = (path: string) => path.replace(/^pools\[\d+\]/, "pools[]");
+  const sound = (path: string) =>
+    !faulty.some((fault) => overlap(fault, path) || overlap(fault, inAll(path)));
+  const soundForAll = (path: string) => !faulty.some((fault) => overlap(inAll(fault), path));
   const found = rules.filter((rule) => rule.reads.every(soundForAll)).flatMap((rule) => rule.find(config));
   if (faulty.includes("pools")) return found;
   for (const [index, pool] of config.pools.entries()) {
@@ -61,8 +63,8 @@ const rules: readonly Rule[] = [
           ? none
           : finding(
               `pools[${index}].model`,
-              JSON.stringify(pool.model),
-              `${other.model}, which the engine at the same base_url serves for pool ${other.id}`,
+              JSON.stringify(withoutCredentials(pool.model)),
+              `${withoutCredentials(other.model)}, which the engine at the same base_url serves for pool ${other.id}`,
             );
       }),
   },

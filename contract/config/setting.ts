@@ -55,9 +55,14 @@ export function section<P extends TProperties>(
   return setting(closed(properties), {}, description);
 }
 
-/** Every string under it is hidden in problems and in printed configurations. */
+/** Hidden in problems and in printed configurations. */
 export function secret<S extends TSchema>(schema: S): S {
   return annotated(schema, { "x-secret": true });
+}
+
+/** Printed without its secrets; a wrong value is never shown, since nobody can tell what in it is one. */
+export function secretInPart<S extends TSchema>(schema: S): S {
+  return annotated(schema, { "x-secret": "in part" });
 }
 
 /** TypeBox keeps its own marks in hidden properties, which a plain spread would lose. */

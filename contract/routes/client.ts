@@ -98,7 +98,7 @@ export const clientRoutes: readonly Route[] = [
         says: "Frames started, token, metrics, then one end or error. Waiting shows as comments.",
         schema: Type.String(),
         contentType: "text/event-stream",
-        headers: budget,
+        headers: ["Cache-Control", "X-Accel-Buffering", ...budget],
         example: streamExample,
       },
       204: { says: "The reader has everything; a plain EventSource stops here." },
@@ -204,6 +204,7 @@ export const clientRoutes: readonly Route[] = [
             {
               engine: "llamacpp",
               engine_version: "b4567",
+              compute: "cuda",
               ctx_max: 128,
               max_tokens_out: 50_000,
               supported_workloads: ["completion"],

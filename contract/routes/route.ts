@@ -1,7 +1,8 @@
 // One row of the route table: what a route takes, what it answers, which errors it may say.
 
-import type { TSchema } from "typebox";
+import Type, { type TSchema } from "typebox";
 import type { ErrorCode } from "../errors.ts";
+import { count } from "../number.ts";
 
 export type HttpMethod = "GET" | "POST" | "DELETE";
 
@@ -22,7 +23,10 @@ export interface Route {
   readonly path: string;
   readonly tag: string;
   readonly summary: string;
-  /** `open`: never asks for a credential. `key`: an API key or a token. `token`: a token only. */
+  /**
+   * `open`: never asks for a credential. `key`: an API key or a token. `token`: the token where one is
+   * configured, else an API key where keys are.
+   */
   readonly auth: "open" | "key" | "token";
   readonly query?: TSchema;
   readonly requestHeaders?: Readonly<Record<string, string>>;
@@ -32,16 +36,49 @@ export interface Route {
   readonly errors: readonly ErrorCode[];
 }
 
-/** Response headers that carry meaning, with the words OpenAPI shows for them. */
+interface HeaderRow {
+  readonly says: string;
+  readonly schema: TSchema;
+}
+
+const wholeFromOne = Type.Integer({ minimum: 1 });
+
+/** Response headers that carry meaning, with the words and the form OpenAPI shows for them. */
 export const responseHeaders = {
-  "X-Correlation-Id": "The caller's id, or a new UUIDv4.",
-  "X-Budget-Tokens-Remaining": "limit - spent - reserved of the session's token budget; 0 when none is set.",
-  "X-Budget-Time-Remaining-Ms": "The same for time; the session's TTL when none is set.",
-  "X-Budget-Cost-Remaining": "The same for cost; 0 when none is set.",
-  "Retry-After": "Whole seconds after which trying again makes sense, at least 1.",
-  "X-Backoff-Ms": "The same in milliseconds; equals retry_after_ms of the body.",
-  "X-Queue-Position": "Where the task would have stood.",
-  "X-Queue-ETA-Ms": "When it would have started.",
-  Allow: "The methods this path has.",
-} as const;
+  "X-Correlation-Id": {
+    says: "The caller's id, or a new UUIDv4.",
+    schema: Type.String({ pattern: "^[\\x21-\\x7e]{1,128}$" }),
+  },
+  "Cache-Control": {
+    says: "A stream is never stored on its way.",
+    schema: Type.Literal("no-cache"),
+  },
+  "X-Accel-Buffering": {
+    says: "Asks a proxy to hand on each frame at once.",
+    schema: Type.Literal("no"),
+  },
+  "X-Budget-Tokens-Remaining": {
+    says: "limit - spent - reserved of the session's token budget; 0 when none is set.",
+    schema: count,
+  },
+  "X-Budget-Time-Remaining-Ms": {
+    says: "The same for time; the session's TTL when none is set.",
+    schema: count,
+  },
+  "X-Budget-Cost-Remaining": {
+    says: "The same for cost; 0 when none is set.",
+    schema: Type.Number({ minimum: 0 }),
+  },
+  "Retry-After": {
+    says: "Whole seconds after which trying again makes sense, at least 1.",
+    schema: wholeFromOne,
+  },
+  "X-Backoff-Ms": {
+    says: "The same in milliseconds; equals retry_after_ms of the body.",
+    schema: wholeFromOne,
+  },
+  "X-Queue-Position": { says: "Where the task would have stood.", schema: count },
+  "X-Queue-ETA-Ms": { says: "When it would have started.", schema: count },
+  Allow: { says: "The methods this path has.", schema: Type.String() },
+} as const satisfies Record<string, HeaderRow>;
 export type HeaderName = keyof typeof responseHeaders;

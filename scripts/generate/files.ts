@@ -1,6 +1,8 @@
 // Which files come from the contract's tables, and how each is made. A document keeps its own prose; only the
 // part between its `generated` marks belongs to a table.
 
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import {
   configSchemaDocument,
   environmentTable,
@@ -12,6 +14,8 @@ import {
 } from "@llama-orch/contract";
 import { stringify } from "yaml";
 import { errorTables, metricTables, routeTables } from "./tables.ts";
+
+export type StaleFile = { path: string; content: string };
 
 export interface GeneratedFile {
   readonly path: string;
@@ -37,6 +41,24 @@ export const generatedFiles: readonly GeneratedFile[] = [
   { path: "docs/metrics.md", render: (before) => fillMarks("docs/metrics.md", before, metricTables()) },
   { path: "docs/http-api.md", render: (before) => fillMarks("docs/http-api.md", before, routeTables()) },
 ];
+
+/** Every file below the root that is not what the tables say, with what it should hold. Writes nothing. */
+export async function staleFiles(root: string): Promise<StaleFile[]> {
+  const stale: StaleFile[] = [];
+  for (const { path, render } of generatedFiles) {
+    const before = await readFile(join(root, path), "utf8").catch((error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return undefined;
+      throw error;
+    });
+    const content = render(before);
+    if (content !== before) stale.push({ path, content });
+  }
+  return stale;
+}
+
+export async function writeFiles(root: string, files: readonly StaleFile[]): Promise<void> {
+  for (const { path, content } of files) await writeFile(join(root, path), content);
+}
 
 function json(document: unknown): string {
   return `${JSON.stringify(document, null, 2)}\n`;

@@ -8,15 +8,10 @@ import {
   faces,
   labelBudgets,
   type MetricRow,
+  markdownTable,
   metricTable,
   type Route,
 } from "@llama-orch/contract";
-
-export function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) =>
-    `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
-  return [line(head), `|${head.map(() => "---|").join("")}`, ...rows.map(line)].join("\n");
-}
 
 const code = (text: string) => `\`${text}\``;
 

@@ -1,8 +1,9 @@
-// Runs one program with a time limit and leaves nothing of it behind: it gets a process group of its own,
-// and the whole group ends with it, with the limit, or with this process. Says what happened and judges
-// nothing.
+// Runs one program with a time limit and leaves nothing of it behind: it gets a process group and a mark in
+// its environment, and whatever is of that group or carries that mark ends with it, with the limit, or with
+// this process. Only a process that gives up both escapes. Says what happened and judges nothing.
 
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -25,7 +26,14 @@ const OUTPUT_CHARS_MAX = 20_000;
 /** What a killed grandchild may take to be gone. */
 const GRACE_MS = 1000;
 
-const running = new Set<number>();
+/** Inherited by everything a program starts. A runner inside of a run adds its mark to those around it.
+ * No LLORCH_ name: the configuration warns of those it does not know. */
+const MARKS = "TEST_RUN_MARKS";
+
+/** What was started as one: the group that its first process leads, and the mark that all of it carries. */
+type Run = { group: number; mark: string };
+
+const running = new Set<Run>();
 
 export async function runProgram(
   { root, env }: Place,
@@ -35,15 +43,16 @@ export async function runProgram(
   const startedAt = performance.now();
   const [program, ...args] = command;
   const path = join(root, "node_modules", ".bin") + delimiter + (env.PATH ?? "");
+  const mark = randomUUID();
   const child = spawn(program, args, {
     cwd: root,
     detached: true,
     // With NODE_TEST_CONTEXT a test file would report to a parent that does not listen.
-    env: { ...env, PATH: path, NODE_TEST_CONTEXT: undefined },
+    env: { ...env, PATH: path, NODE_TEST_CONTEXT: undefined, [MARKS]: `${env[MARKS] ?? ""} ${mark}`.trim() },
     stdio: ["ignore", "pipe", "pipe"],
   });
-  const group = child.pid;
-  if (group !== undefined) running.add(group);
+  const run = child.pid === undefined ? undefined : { group: child.pid, mark };
+  if (run) running.add(run);
   const ending: Ending = {
     code: null,
     signal: null,
@@ -59,13 +68,15 @@ export async function runProgram(
   }
   const timer = setTimeout(() => {
     ending.timedOut = true;
-    killGroup(group);
+    if (run) kill(run);
   }, limitMs);
   await ended(child, ending);
   clearTimeout(timer);
-  if (!ending.timedOut && group !== undefined) ending.leftRunning = await leftRunningIn(group);
-  killGroup(group);
-  if (group !== undefined) running.delete(group);
+  if (run) {
+    if (!ending.timedOut) ending.leftRunning = await leftRunningIn(run);
+    kill(run);
+    running.delete(run);
+  }
   await Promise.race([closed(child), sleep(GRACE_MS)]);
   child.stdout.destroy();
   child.stderr.destroy();
@@ -86,7 +97,7 @@ function ended(child: ChildProcess, ending: Ending): Promise<void> {
   });
 }
 
-/** May never come: a grandchild in a group of its own can hold the pipes open. */
+/** May never come: a grandchild that escaped can hold the pipes open. */
 async function closed(child: ChildProcess): Promise<void> {
   const streams = [child.stdout, child.stderr];
   await Promise.all(
@@ -94,39 +105,46 @@ async function closed(child: ChildProcess): Promise<void> {
   );
 }
 
-/** The processes of a group, where the system tells (Linux does). A killed one needs a moment to be gone. */
-async function leftRunningIn(group: number): Promise<string[]> {
+/** What still runs, where the system tells (Linux does). A killed process needs a moment to be gone. */
+async function leftRunningIn(run: Run): Promise<string[]> {
   for (const until = performance.now() + GRACE_MS; ; await sleep(20)) {
-    const left = processesIn(group);
-    if (left.length === 0 || performance.now() > until) return left;
+    const left = processesOf(run);
+    if (left.length === 0 || performance.now() > until)
+      return left.map(({ pid, name }) => `${name} (${pid})`);
   }
 }
 
-function processesIn(group: number): string[] {
+function processesOf({ group, mark }: Run): { pid: number; name: string }[] {
   if (process.platform !== "linux") return [];
   const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
   return pids.flatMap((pid) => {
     try {
       // "pid (name) state parent group …"; the name may itself hold spaces and brackets.
-      const [, name, rest = ""] =
+      const [, name = "", rest = ""] =
         /^\d+ \((.*)\) (.*)$/s.exec(readFileSync(`/proc/${pid}/stat`, "utf8")) ?? [];
       const [state, , groupOf] = rest.split(" ");
-      return Number(groupOf) === group && state !== "Z" ? [`${name} (${pid})`] : [];
+      const isOurs = Number(groupOf) === group || readFileSync(`/proc/${pid}/environ`, "utf8").includes(mark);
+      return isOurs && state !== "Z" ? [{ pid: Number(pid), name }] : [];
     } catch {
-      return []; // it ended while we looked
+      return []; // it ended while we looked, or it is somebody else's
     }
   });
 }
 
-function killGroup(group: number | undefined): void {
-  if (group === undefined) return;
+function kill(run: Run): void {
+  killOne(-run.group);
+  for (const { pid } of processesOf(run)) killOne(pid);
+}
+
+/** A negative number means a whole group. */
+function killOne(pid: number): void {
   try {
-    process.kill(-group, "SIGKILL");
+    process.kill(pid, "SIGKILL");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
   }
 }
 
 export function killAll(): void {
-  for (const group of running) killGroup(group);
+  for (const run of running) kill(run);
 }

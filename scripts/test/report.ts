@@ -1,5 +1,5 @@
-// What `npm test` prints: a line per step, a line per workspace, every failure in full, and the closing line
-// that others may parse. Returns text and prints nothing.
+// What `npm test` prints: a line per step, a line per workspace, every failure in full, and the closing
+// lines, of which others may parse the last. Returns text and prints nothing.
 
 import type { FileResult } from "./results.ts";
 import type { FileRun } from "./test-file.ts";
@@ -30,8 +30,9 @@ function isCounted({ group, outcome }: FileResult["tests"][number]): boolean {
   return !group || outcome === "skipped";
 }
 
-export function closingLine({ passed, failed, skipped }: Counts): string {
-  return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`;
+/** The last line is the same in every run; what was skipped is said on a line of its own before it. */
+export function closingLines({ passed, failed, skipped }: Counts): string[] {
+  return [...(skipped > 0 ? [`${skipped} skipped`] : []), `${passed} passed, ${failed} failed`];
 }
 
 /** Green only when something ran and nothing failed. */
@@ -50,7 +51,8 @@ export function workspaceLines(runs: readonly FileRun[]): string[] {
     const counts = countAll([], own);
     const tookMs = own.reduce((sum, { result }) => sum + result.durationMs, 0);
     const files = own.length === 1 ? "1 file" : `${own.length} files`;
-    return `${workspace.padEnd(16)} ${closingLine(counts)} in ${files}, ${seconds(tookMs)}`;
+    const ended = closingLines(counts).reverse().join(", ");
+    return `${workspace.padEnd(16)} ${ended} in ${files}, ${seconds(tookMs)}`;
   });
 }
 

@@ -6,6 +6,8 @@ import { inspect } from "node:util";
 
 export type Line =
   | { event: "begun" | "done"; title: string }
+  /** What a test says beside its result, and Node about an error that came after the test had ended. */
+  | { event: "said"; text: string }
   | {
       event: "result";
       /** The titles of the groups and tests around it, outermost first. */
@@ -32,6 +34,7 @@ function lineOf(event: TestEvent, open: string[]): Line | undefined {
   if (event.type === "test:complete") return { event: "done", title: event.data.name };
   // Without a file: the one summary of the whole process.
   if (event.type === "test:summary") return { event: "end" };
+  if (event.type === "test:diagnostic") return saidIn(event.data.message);
   if (event.type === "test:start") open.splice(event.data.nesting, open.length, event.data.name);
   if (event.type !== "test:pass" && event.type !== "test:fail") return undefined;
   const { name: title, nesting, skip, todo, details } = event.data;
@@ -46,6 +49,12 @@ function lineOf(event: TestEvent, open: string[]): Line | undefined {
     durationMs: details.duration_ms,
     ...(error && { error: describe(error.cause ?? error) }),
   };
+}
+
+/** Node ends with its own counts the same way; the results tell those already. */
+function saidIn(text: string): Line | undefined {
+  const isCount = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) [\d.]+$/.test(text);
+  return isCount ? undefined : { event: "said", text };
 }
 
 /** A reason counts as much as true, an empty one too. */

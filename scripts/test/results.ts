@@ -16,10 +16,26 @@ export const WHOLE_FILE = "(the file itself)";
 
 const FORMAT = 1;
 
+/** Results that cannot be read are none: the next run writes them anew. */
 export function readResults(root: string): Map<string, FileResult> {
   if (!existsSync(pathIn(root))) return new Map();
-  const stored = JSON.parse(readFileSync(pathIn(root), "utf8"));
-  return new Map(stored.format === FORMAT ? Object.entries(stored.files) : []);
+  const stored = parsed(readFileSync(pathIn(root), "utf8"));
+  return new Map(isStored(stored) ? Object.entries(stored.files) : []);
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+function isStored(value: unknown): value is { files: Record<string, FileResult> } {
+  const { format, files } = (value ?? {}) as Record<string, unknown>;
+  if (format !== FORMAT || typeof files !== "object" || files === null) return false;
+  return Object.values(files).every((file) => Array.isArray(file?.tests));
 }
 
 export function mergeResults(root: string, ran: ReadonlyMap<string, FileResult>): void {

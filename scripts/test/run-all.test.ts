@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { findFiles, narrow } from "./find.ts";
-import { closingLine, isGreen } from "./report.ts";
+import { closingLines, isGreen } from "./report.ts";
 import { readResults } from "./results.ts";
 import { runAll, type Step } from "./run-all.ts";
 
@@ -81,9 +81,34 @@ test("a narrowed run keeps the results of the files it did not run and forgets t
   );
 });
 
-test("the closing line says passed and failed, and skipped only when there are any", () => {
-  assert.equal(closingLine({ passed: 3, failed: 0, skipped: 0 }), "3 passed, 0 failed");
-  assert.equal(closingLine({ passed: 3, failed: 1, skipped: 2 }), "3 passed, 1 failed, 2 skipped");
+test("the last line says passed and failed and no more; what was skipped stands before it", () => {
+  assert.deepEqual(closingLines({ passed: 3, failed: 0, skipped: 0 }), ["3 passed, 0 failed"]);
+  assert.deepEqual(closingLines({ passed: 3, failed: 1, skipped: 2 }), ["2 skipped", "3 passed, 1 failed"]);
+});
+
+test("a step that judges the results runs when those of this run are kept", async (t) => {
+  const root = treeOf(t, { "a.test.ts": passing("a") });
+  const look = `require("node:fs").readFileSync(".results/tests.json", "utf8").includes('"a"') || process.exit(1)`;
+  const command = [process.execPath, "--input-type=commonjs", "-e", look] as const;
+  const { counts } = await run(root, [{ name: "links", command, afterTests: true }], ["a.test.ts"]);
+  assert.deepEqual(counts, { passed: 2, failed: 0, skipped: 0 });
+});
+
+test("broken results count as none, and the next run writes them anew", async (t) => {
+  const root = treeOf(t, { "a.test.ts": passing("a") });
+  mkdirSync(join(root, ".results"));
+  for (const broken of [
+    '{"format": 1, "files": {"a',
+    "null",
+    "[]",
+    '{"format": 1}',
+    '{"format":1,"files":{"a":7}}',
+  ]) {
+    writeFileSync(join(root, ".results", "tests.json"), broken);
+    assert.deepEqual([...readResults(root)], [], broken);
+  }
+  await run(root, [], ["a.test.ts"]);
+  assert.deepEqual([...readResults(root).keys()], ["a.test.ts"]);
 });
 
 test("a run in which nothing ran, or only skipped tests, is not green", () => {

@@ -1,6 +1,6 @@
 // One run of steps and test files: a few lanes take the work one after the other, the long steps first, so
-// that two cores stay busy. Prints as results come, the failures last, and keeps the results of the files
-// for `npm run trace`.
+// that two cores stay busy; a step that judges the results comes last. Prints as results come, the failures
+// last, and keeps the results of the files for `npm run trace`.
 
 import { type Place, runProgram } from "./program.ts";
 import {
@@ -15,7 +15,12 @@ import {
 import { mergeResults } from "./results.ts";
 import { type Failure, type FileRun, runTestFile } from "./test-file.ts";
 
-export type Step = { name: string; command: readonly [string, ...string[]] };
+export type Step = {
+  name: string;
+  command: readonly [string, ...string[]];
+  /** It judges the results of the tests, so it starts when they are kept. */
+  afterTests?: true;
+};
 export type Work = {
   place: Place;
   steps: readonly Step[];
@@ -29,19 +34,19 @@ const STEP_LIMIT_MS = 180_000;
 export async function runAll({ place, steps, files, lanes, print }: Work) {
   const stepRuns: StepRun[] = [];
   const fileRuns: FileRun[] = [];
-  const jobs = [
-    ...steps.map((step) => async () => {
-      const run = await runStep(place, step);
-      stepRuns.push(run);
-      print(stepLine(run));
-    }),
-    ...files.map((file) => async () => {
-      fileRuns.push(await runTestFile(place, file));
-    }),
-  ].values();
-  await Promise.all(Array.from({ length: lanes }, () => drain(jobs)));
+  const stepJob = (step: Step) => async () => {
+    const run = await runStep(place, step);
+    stepRuns.push(run);
+    print(stepLine(run));
+  };
+  const fileJob = (file: string) => async () => {
+    fileRuns.push(await runTestFile(place, file));
+  };
+  const besideTests = steps.filter(({ afterTests }) => !afterTests);
+  await inLanes(lanes, [...besideTests.map(stepJob), ...files.map(fileJob)]);
   fileRuns.sort((a, b) => (a.file < b.file ? -1 : 1));
   mergeResults(place.root, new Map(fileRuns.map(({ file, result }) => [file, result])));
+  await inLanes(lanes, steps.filter(({ afterTests }) => afterTests).map(stepJob));
 
   for (const line of workspaceLines(fileRuns)) print(line);
   const failedSteps = stepRuns.filter(({ passed }) => !passed);
@@ -56,8 +61,12 @@ export async function runAll({ place, steps, files, lanes, print }: Work) {
 }
 
 /** The lanes share one iterator, so each job is taken once. */
-async function drain(jobs: Iterable<() => Promise<void>>): Promise<void> {
-  for (const job of jobs) await job();
+async function inLanes(lanes: number, jobs: readonly (() => Promise<void>)[]): Promise<void> {
+  const waiting = jobs.values();
+  const drain = async () => {
+    for (const job of waiting) await job();
+  };
+  await Promise.all(Array.from({ length: lanes }, drain));
 }
 
 async function runStep(place: Place, { name, command }: Step): Promise<StepRun> {

@@ -4,30 +4,16 @@
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
-
-export type Figure = {
-  name: string;
-  value: number;
-  unit: string;
-  baseline?: number;
-  ratio?: number;
-  goal?: number;
-  met?: boolean;
-};
+import type { SuiteReport } from "@llama-orch/contract";
 
 /** What only the suite itself knows; the rest of the shape is the same for all. */
-export type SuiteResult = {
-  suite: string;
-  ok: boolean;
+export type SuiteResult = Pick<SuiteReport, "suite" | "ok" | "figures" | "counts" | "failures"> & {
   startedAt: Date;
-  figures: Figure[];
-  counts: Record<string, number>;
-  failures: unknown[];
 };
 
 export function writeSuite(path: string, root: string, result: SuiteResult): void {
   const { suite, ok, startedAt, figures, counts, failures } = result;
-  const shape = {
+  const shape: SuiteReport = {
     suite,
     ok,
     commit: commitOf(root),

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -79,6 +79,38 @@ test("a process that a test leaves running fails the file", {
     failures[0]?.error ?? "",
     /^Its tests left processes running, which were killed: sleep \(\d+\)\.$/,
   );
+});
+
+test("an error that comes after its test had ended is told, with the test that caused it", async (t) => {
+  const late = 'test("late", () => { setTimeout(() => { throw new Error("no slot"); }, 20); });';
+  const alone = await run(t, late);
+  assert.match(
+    alone.failures[0]?.error ?? "",
+    /^Its tests passed, but .*exit code 1\.\n.*Test "late" at .*x\.test\.ts:2:1 .*"Error: no slot"/s,
+  );
+  const other = await run(t, `${late}\ntest("b", () => { throw new Error("b"); });`);
+  assert.deepEqual(
+    other.failures.map(({ title }) => title),
+    ["b"],
+  );
+  assert.match(other.output, /Test "late" .*"Error: no slot"/);
+});
+
+test("a process that a test starts in a group of its own is found and killed as well", {
+  skip: process.platform !== "linux",
+}, async (t) => {
+  const source = `
+    import { spawn } from "node:child_process";
+    test("a", (t) => {
+      const child = spawn("sleep", ["30"], { stdio: "ignore", detached: true });
+      child.unref();
+      console.log(child.pid);
+    });`;
+  const { failures, output } = await run(t, source);
+  const pid = Number(output);
+  assert.equal(failures[0]?.error, `Its tests left processes running, which were killed: sleep (${pid}).`);
+  // A killed process may stay in the table, as Z, until its parent asks for it.
+  assert.ok(!existsSync(`/proc/${pid}`) || / Z /.test(readFileSync(`/proc/${pid}/stat`, "utf8")));
 });
 
 test("an early exit, a crash, a late failure and a file without tests have failed", async (t) => {

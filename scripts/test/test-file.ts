@@ -67,12 +67,14 @@ function judge(
     )
     .map(({ within, title, error = "" }) => ({ file, title: [...within, title].join(" > "), error }));
   const problem = problemOf(lines, ending, limitMs, failures.length > 0);
+  const said = lines.filter((line) => line.event === "said").map(({ text }) => `${text}\n`);
   if (problem !== undefined) {
-    failures.push({ file, title: WHOLE_FILE, error: problem });
+    failures.push({ file, title: WHOLE_FILE, error: [problem, ...said].join("\n").trimEnd() });
     tests.push({ title: WHOLE_FILE, outcome: "failed", durationMs: ending.durationMs });
   }
   const result = { digest, startedAt, durationMs: ending.durationMs, tests };
-  return { file, result, failures, output: ending.output };
+  const output = problem === undefined ? ending.output + said.join("") : ending.output;
+  return { file, result, failures, output };
 }
 
 function isAboutSubtests(error: string): boolean {

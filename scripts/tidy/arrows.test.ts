@@ -97,11 +97,29 @@ test("a package declares what it imports", () => {
   ]);
 });
 
-test("a package's own tests import that package, what it declares and the root's test tools [ORCH-3201]", () => {
+test("a package's own tests import that package, what it declares and the root's test tools", () => {
   const own = ["./a.ts", "@llama-orch/core", "@llama-orch/contract", "node:test", "fast-check"];
   assert.deepEqual(faults("core/a.test.ts", ...own), []);
   assert.match(faults("core/a.test.ts", "@llama-orch/engines/adapter")[0] ?? "", /must not import engines/);
   assert.match(faults("core/a.ts", "fast-check")[0] ?? "", /fast-check is not declared/);
+});
+
+test("the harness enters every room it declares, and like a test uses the root's tools and its own support", () => {
+  const declaring = { name: "@llama-orch/harness", dependencies: { "@llama-orch/core": "*" } };
+  const tree = (imports: readonly string[]) => ({
+    ...house,
+    "harness/package.json": JSON.stringify(declaring),
+    "harness/sim.ts": imports.map((specifier) => `import "${specifier}";`).join("\n"),
+  });
+  const told = (...imports: string[]) => checkArrows(makeTree(tree(imports))).map(({ message }) => message);
+  assert.deepEqual(
+    told("@llama-orch/core", "fast-check", "node:fs", "./fixtures/day.ts", "./law.conformance.ts"),
+    [],
+  );
+  assert.deepEqual(told("../scripts/test/suite.ts"), []);
+  assert.match(told("@llama-orch/contract")[0] ?? "", /not declared; add it to .* harness\/package\.json/);
+  assert.match(told("../core/fixtures/world.ts")[0] ?? "", /crosses the border of harness\//);
+  assert.match(faults("scripts/a.ts", "../harness/sim.ts")[0] ?? "", /crosses the border of scripts\//);
 });
 
 test("the product does not stand on its tests' support", () => {

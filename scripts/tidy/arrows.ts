@@ -90,6 +90,8 @@ function faultOf(tree: Tree, module: Module, { specifier }: Import): string | un
 function relativeFault(path: string, specifier: string): string | undefined {
   const target = posix.join(folderOf(path), specifier);
   const room = roomOf(target);
+  // The scripts are no package with a door; the harness shares their way of reporting.
+  if (roomOf(path) === "harness" && room === "scripts") return undefined;
   if (room !== roomOf(path)) {
     return `"${specifier}" crosses the border of ${roomOf(path)}/; enter another workspace by its door, @llama-orch/<name>.`;
   }
@@ -116,7 +118,8 @@ function declaredBy(tree: Tree, path: string): Set<string> {
   const room = roomOf(path);
   const root = tree.manifests.get("") ?? {};
   const own = room === "scripts" ? root : (tree.manifests.get(room) ?? {});
-  const forTests = room === "scripts" || isTest(path) || isTestSupport(path) || path.includes(".config.");
+  const isTool = room === "scripts" || room === "harness" || path.includes(".config.");
+  const forTests = isTool || isTest(path) || isTestSupport(path);
   return new Set([
     ...namesIn(own.dependencies, own.peerDependencies, own.optionalDependencies),
     // A package that is never published may use its development dependencies anywhere.

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { checkDead, checkDoors, checkTestsExist } from "./dead.ts";
+import { checkDead, checkDoors, checkTestScripts, checkTestsExist } from "./dead.ts";
 import { makeTree } from "./tree.ts";
 
 function dead(files: Record<string, string>): string[] {
@@ -47,6 +47,21 @@ test("test support lives by its tests, and so does the harness", () => {
   ]);
 });
 
+test("a command of the harness keeps alive what it uses, the scripts too, and what nobody uses is dead", () => {
+  const files = {
+    "package.json": '{ "scripts": { "sim": "node harness/sim.ts" } }',
+    "scripts/suite.ts": "",
+    "harness/sim.ts": 'import "./sim/clock.ts"; import "../scripts/suite.ts"; spawn("./engine.ts");',
+    "harness/sim/clock.ts": `start(\`\${import.meta.dirname}/case.ts\`);`,
+    "harness/sim/case.ts": "",
+    "harness/engine.ts": "",
+  };
+  assert.deepEqual(dead(files), []);
+  assert.deepEqual(dead({ ...files, "harness/chaos.ts": "" }), [
+    "harness/chaos.ts No command and no test of the harness uses this file; use it or delete it.",
+  ]);
+});
+
 test("a door leads to a file", () => {
   const tree = makeTree({
     "core/package.json": '{ "exports": { ".": "./a.ts", "./b": "./b.ts" } }',
@@ -61,7 +76,25 @@ test("a door leads to a file", () => {
   ]);
 });
 
-test("a workspace with source files has a test of its own [ORCH-3200]", () => {
+test("npm test in a workspace sets up and runs its tests, and fails when it has none", () => {
+  const root = '{ "workspaces": ["core", "harness"] }';
+  const good =
+    '{ "scripts": { "pretest": "node ../scripts/setup.js", "test": "node ../scripts/test.ts ." }, "name": "a" }';
+  const told = (core: string) => {
+    const files = { "package.json": root, "core/package.json": core, "harness/package.json": good };
+    return checkTestScripts(makeTree(files)).map(({ path, message }) => `${path} ${message}`);
+  };
+  assert.deepEqual(told(good), []);
+  assert.deepEqual(told('{ "scripts": { "test": "node --test" } }'), [
+    'core/package.json The script pretest must be "node ../scripts/setup.js", so that npm test -w core works ' +
+      "in a fresh clone and is green only when tests ran.",
+    'core/package.json The script test must be "node ../scripts/test.ts .", so that npm test -w core works ' +
+      "in a fresh clone and is green only when tests ran.",
+  ]);
+  assert.equal(told("{}").length, 2);
+});
+
+test("a workspace with source files has a test of its own, the harness too [ORCH-3200]", () => {
   assert.deepEqual(
     checkTestsExist(makeTree({ "core/a.ts": "", "core/queue/b.ts": "", "sdk/a.test.ts": "" })),
     [
@@ -73,4 +106,6 @@ test("a workspace with source files has a test of its own [ORCH-3200]", () => {
     ],
   );
   assert.deepEqual(checkTestsExist(makeTree({ "sdk/a.ts": "", "sdk/b/b.test.ts": "" })), []);
+  assert.equal(checkTestsExist(makeTree({ "harness/sim.ts": "" }))[0]?.path, "harness/sim.ts");
+  assert.deepEqual(checkTestsExist(makeTree({ "harness/sim.ts": "", "harness/sim/sim.test.ts": "" })), []);
 });

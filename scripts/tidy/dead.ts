@@ -1,18 +1,17 @@
-// Every source file is reachable from a door, and every workspace with sources keeps a test beside them. A
-// file that nobody reaches is read, searched and repaired for nothing.
+// Every source file is reachable from a door, and every workspace with sources keeps a test beside them and
+// runs it. A file that nobody reaches is read, searched and repaired for nothing.
 
 import { posix } from "node:path";
 import type { Module } from "./syntax.ts";
 import {
   commandFiles,
   doorsOf,
-  folderOf,
   isProduct,
-  isSource,
   isTest,
   type Problem,
   resolveImport,
   roomOf,
+  startedFiles,
   type Tree,
 } from "./tree.ts";
 
@@ -25,12 +24,16 @@ export function checkDead(tree: Tree): Problem[] {
     // The whole harness is there for its tests, so a test is a door there.
     const byTest = !isProduct(path) || roomOf(path) === "harness";
     if (isTest(path) || alive.has(path) || (byTest && aliveInTests.has(path))) continue;
-    const message = byTest
-      ? "No test imports this file; use it or delete it."
-      : "No door leads to this file (exports, bin, main.ts, a package.json script); import it or delete it.";
-    problems.push({ path, line: 1, message });
+    problems.push({ path, line: 1, message: deadMessage(path) });
   }
   return problems;
+}
+
+function deadMessage(path: string): string {
+  if (!isProduct(path)) return "No test imports this file; use it or delete it.";
+  if (roomOf(path) === "harness")
+    return "No command and no test of the harness uses this file; use it or delete it.";
+  return "No door leads to this file (exports, bin, main.ts, a package.json script); import it or delete it.";
 }
 
 export function checkTestsExist(tree: Tree): Problem[] {
@@ -45,6 +48,22 @@ export function checkTestsExist(tree: Tree): Problem[] {
     problems.push({ path, line: 1, message });
   }
   return problems;
+}
+
+const testScripts = { pretest: "node ../scripts/setup.js", test: "node ../scripts/test.ts ." };
+
+export function checkTestScripts(tree: Tree): Problem[] {
+  const workspaces = (tree.manifests.get("")?.workspaces ?? []).filter((room) => tree.manifests.has(room));
+  return workspaces.flatMap((room) =>
+    Object.entries(testScripts)
+      .filter(([name, command]) => tree.manifests.get(room)?.scripts?.[name] !== command)
+      .map(([name, command]) => {
+        const message =
+          `The script ${name} must be "${command}", so that npm test -w ${room} works ` +
+          "in a fresh clone and is green only when tests ran.";
+        return { path: `${room}/package.json`, line: 1, message };
+      }),
+  );
 }
 
 export function checkDoors(tree: Tree): Problem[] {
@@ -82,12 +101,9 @@ function reach(tree: Tree, starts: Iterable<string>): Set<string> {
   return seen;
 }
 
-/** What a file imports, and the files it names in a string to start them as a process or a thread. */
+/** What a file imports, and what it starts. */
 function referencesOf(tree: Tree, module: Module): string[] {
   const imported = module.imports.map(({ specifier }) => resolveImport(tree, module.path, specifier));
-  const started = module.nodes.flatMap((node) => {
-    if (node.type !== "Literal" || typeof node.value !== "string" || !isSource(node.value)) return [];
-    return [posix.join(folderOf(module.path), node.value), node.value];
-  });
-  return [...imported, ...started].filter((path) => path !== undefined && tree.modules.has(path)) as string[];
+  const found = [...imported, ...startedFiles(tree, module)];
+  return found.filter((path) => path !== undefined && tree.modules.has(path)) as string[];
 }

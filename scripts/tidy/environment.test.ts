@@ -65,6 +65,23 @@ test("of the scripts only the command itself reads it", () => {
   ]);
 });
 
+test("of the harness, too, only a command reads it, and what it starts as a process of its own", () => {
+  const tree = makeTree({
+    "package.json": '{ "scripts": { "sim": "node --expose-gc harness/sim.ts --seeds 100" } }',
+    "harness/package.json": '{ "scripts": { "bench": "node bench/main.ts" } }',
+    "harness/sim.ts": "process.argv;",
+    "harness/bench/main.ts": "process.env;",
+    "harness/bench/core.ts": 'import "../sim/world.ts"; const file = import.meta.resolve("./case.ts");',
+    "harness/bench/case.ts": "process.argv;",
+    "harness/sim/world.ts": "process.env;",
+    "harness/sim/world.test.ts": "process.env;",
+  });
+  assert.deepEqual(
+    checkEnvironment(tree).map(({ path }) => path),
+    ["harness/sim/world.ts"],
+  );
+});
+
 test("a property called env, and the rest of process, stay silent", () => {
   assert.deepEqual(
     checkEnvironment(makeTree({ "sdk/a.ts": "options.env; row.process.env; process.pid;" })),

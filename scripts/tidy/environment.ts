@@ -3,12 +3,12 @@
 
 import type { Node } from "oxc-parser";
 import { isVariable, type Module, staticName } from "./syntax.ts";
-import { commandFiles, isTest, type Problem, roomOf, type Tree } from "./tree.ts";
+import { commandFiles, isTest, type Problem, roomOf, startedFiles, type Tree } from "./tree.ts";
 
 const guarded = new Set(["env", "argv"]);
 
 export function checkEnvironment(tree: Tree): Problem[] {
-  const commands = commandFiles(tree);
+  const commands = new Set([...commandFiles(tree), ...processFiles(tree)]);
   const problems: Problem[] = [];
   for (const module of tree.modules.values()) {
     if (isTest(module.path)) continue;
@@ -19,6 +19,12 @@ export function checkEnvironment(tree: Tree): Problem[] {
     }
   }
   return problems;
+}
+
+/** What the harness starts as a process of its own gets its values by the command line. */
+function processFiles(tree: Tree): string[] {
+  const harness = [...tree.modules.values()].filter(({ path }) => roomOf(path) === "harness");
+  return harness.flatMap((module) => startedFiles(tree, module));
 }
 
 function faultOf(tree: Tree, path: string, commands: ReadonlySet<string>): string | undefined {

@@ -1,61 +1,94 @@
 // core/ decides and contract/ names: neither may see a clock, chance, the machine or the network, because
-// the journal replays to the same decisions only if nothing else can flow in. Reads the syntax tree, never
-// the text.
+// the journal replays to the same decisions only if nothing else can flow in. What they may use is listed, so
+// that a global nobody thought of is refused. Reads the syntax tree, never the text.
 
 import { isBuiltin } from "node:module";
 import type { Node } from "oxc-parser";
-import { isVariable, type Module, staticName } from "./syntax.ts";
+import { type GlobalName, globalNames } from "./globals.ts";
+import { type Module, staticName } from "./syntax.ts";
 import { isProduct, type Problem, roomOf, type Tree } from "./tree.ts";
 
-const timers = ["setTimeout", "setInterval", "setImmediate", "queueMicrotask"];
-const machine = ["process", "fetch", "console", "performance", "crypto", "Temporal"];
-const coreOnly = ["Date", "Promise", "globalThis", "global", "Worker", "eval", "WebSocket", "EventSource"];
+/** What only calculates, the same on every machine and at every time. Of `Math` all but random. */
+const calculating = [
+  ...["undefined", "NaN", "Infinity", "Boolean", "Number", "BigInt", "String", "Symbol", "Math", "JSON"],
+  ...["Object", "Array", "Map", "Set", "WeakMap", "WeakSet", "Iterator"],
+  ...["Error", "RangeError", "TypeError", "SyntaxError"],
+  ...["Float64Array", "Int32Array", "Uint32Array", "Uint8Array"],
+];
 
-const bannedNames: Record<string, ReadonlySet<string>> = {
-  core: new Set([...timers, ...machine, ...coreOnly]),
-  contract: new Set([...timers, ...machine]),
+/** `Date` calculates with a time that is given to it; asking it for the present one is refused below. */
+const parsing = ["RegExp", "Date", "URL", "TextEncoder", "structuredClone"];
+
+const allowedGlobals: Record<string, ReadonlySet<string>> = {
+  core: new Set(calculating),
+  contract: new Set([...calculating, ...parsing]),
 };
-
-export function checkPure(tree: Tree): Problem[] {
-  const problems: Problem[] = [];
-  for (const module of tree.modules.values()) {
-    const room = roomOf(module.path);
-    const banned = bannedNames[room];
-    if (!banned || !isProduct(module.path)) continue;
-    problems.push(...builtinImports(module, room));
-    for (const node of module.nodes) {
-      const what = faultOf(node, room, banned);
-      if (!what) continue;
-      const message = `${what} must not appear in ${room}/; ${advice[room]}`;
-      problems.push({ path: module.path, line: module.lineAt(node.start), message });
-    }
-  }
-  return problems;
-}
 
 const advice: Record<string, string> = {
   core: "time, chance and answers arrive inside events, and work leaves as effects.",
   contract: "it only names shapes, so let the caller pass the value in.",
 };
 
-function builtinImports(module: Module, room: string): Problem[] {
-  return module.imports
-    .filter(({ specifier }) => isBuiltin(specifier))
-    .map(({ specifier, line }) => ({
-      path: module.path,
-      line,
-      message: `An import of ${specifier} must not appear in ${room}/; ${advice[room]}`,
-    }));
+export function checkPure(tree: Tree): Problem[] {
+  const problems: Problem[] = [];
+  for (const module of tree.modules.values()) {
+    const room = roomOf(module.path);
+    const allowed = allowedGlobals[room];
+    if (!allowed || !isProduct(module.path)) continue;
+    const report = (line: number, message: string) => problems.push({ path: module.path, line, message });
+    for (const { what, line } of builtinImports(module)) report(line, refusal(what, room));
+    for (const node of module.nodes) {
+      const what =
+        memberFault(node) ?? loadingFault(node) ?? (room === "core" ? asyncFault(node) : undefined);
+      if (what) report(module.lineAt(node.start), refusal(what, room));
+    }
+    for (const global of globalNames(module)) {
+      const message = globalFault(global, room, allowed);
+      if (message) report(module.lineAt(global.node.start), message);
+    }
+  }
+  return problems;
 }
 
-function faultOf(node: Node, room: string, banned: ReadonlySet<string>): string | undefined {
-  if (node.type === "Identifier" && isVariable(node)) {
-    // A local variable of that name is refused too: it would hide the global from the reader.
-    if (banned.has(node.name)) return `\`${node.name}\``;
-    if (node.name === "Math" && usesRandom(node)) return "`Math.random`, or `Math` as a value,";
-    if (node.name === "Date" && readsClock(node)) return "The clock behind `Date`";
+function refusal(what: string, room: string): string {
+  return `${what} must not appear in ${room}/; ${advice[room]}`;
+}
+
+function builtinImports(module: Module): { what: string; line: number }[] {
+  return module.imports
+    .filter(({ specifier }) => isBuiltin(specifier))
+    .map(({ specifier, line }) => ({ what: `An import of ${specifier}`, line }));
+}
+
+function globalFault(
+  { name, node, how }: GlobalName,
+  room: string,
+  allowed: ReadonlySet<string>,
+): string | undefined {
+  if (how === "taken") {
+    return `A value in ${room}/ must not be called \`${name}\`, which hides the global of that name; rename it.`;
   }
-  return room === "core" ? asyncFault(node) : undefined;
+  if (!allowed.has(name)) {
+    const list = "What only calculates may be added to the list in scripts/tidy/pure.ts.";
+    return `${refusal(`The global \`${name}\``, room)} ${list}`;
+  }
+  if (name === "Math" && usesRandom(node)) return refusal("`Math.random`, or `Math` as a value,", room);
+  if (name === "Date" && how === "use" && readsClock(node)) return refusal("The clock behind `Date`", room);
+  return undefined;
+}
+
+/** Members that lead out of what is listed: to the machine's language, and by any function to `Function`. */
+function memberFault(node: Node): string | undefined {
+  const isPart = node.type === "Property" && node.parent?.type === "ObjectPattern";
+  const key = node.type === "MemberExpression" ? node.property : isPart ? node.key : undefined;
+  if (!key || !("computed" in node)) return undefined;
+  const name = staticName(key, node.computed) ?? "";
+  return /^(constructor|__proto__|localeCompare|toLocale\w+)$/.test(name) ? `\`.${name}\`` : undefined;
+}
+
+function loadingFault(node: Node): string | undefined {
+  if (node.type === "ImportExpression") return "A dynamic import";
+  return node.type === "MetaProperty" && node.meta.name === "import" ? "`import.meta`" : undefined;
 }
 
 function asyncFault(node: Node): string | undefined {
@@ -63,7 +96,6 @@ function asyncFault(node: Node): string | undefined {
   if (node.type === "AwaitExpression") return "`await`";
   if (node.type === "ForOfStatement" && node.await) return "`for await`";
   if (node.type === "VariableDeclaration" && node.kind === "await using") return "`await using`";
-  if (node.type === "ImportExpression") return "A dynamic import";
   return undefined;
 }
 
@@ -77,7 +109,6 @@ function readsClock(node: Node): boolean {
   const parent = node.parent;
   if (parent?.type === "NewExpression" && parent.callee === node) return parent.arguments.length === 0;
   if (parent?.type === "BinaryExpression" && parent.operator === "instanceof") return false;
-  if (parent?.type === "TSTypeReference") return false;
   const names = namesTakenFrom(node);
   return names === undefined || names.some((name) => name !== "parse" && name !== "UTC");
 }

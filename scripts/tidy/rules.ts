@@ -3,7 +3,7 @@
 
 import { checkArrows } from "./arrows.ts";
 import { checkCycles } from "./cycles.ts";
-import { checkDead, checkDoors, checkTestsExist } from "./dead.ts";
+import { checkDead, checkDoors, checkTestScripts, checkTestsExist } from "./dead.ts";
 import { checkDecisions } from "./decisions.ts";
 import { checkDependencies, checkLock } from "./dependencies.ts";
 import { checkEnvironment } from "./environment.ts";
@@ -43,6 +43,7 @@ export const rules: readonly Rule[] = [
   { name: "dead", reason: "what nobody reaches is maintained for nothing", check: checkDead },
   { name: "doors", reason: "what a package names can be entered", check: checkDoors },
   { name: "tested", reason: "a workspace keeps its own tests", check: checkTestsExist },
+  { name: "test-scripts", reason: "npm test means the same in each workspace", check: checkTestScripts },
   { name: "vocabulary", reason: "one word per concept", check: checkVocabulary },
   { name: "prose", reason: "comments and documents say why, and nothing else", check: checkProse },
   { name: "swallowed", reason: "an error that vanishes is found by a client", check: checkSwallowed },

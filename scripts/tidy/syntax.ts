@@ -43,6 +43,11 @@ export function parseModule(path: string, text: string): Module {
 export function isVariable(node: Node & { type: "Identifier" }): boolean {
   const parent = node.parent;
   if (!parent) return true;
+  // In `export { a } from "./a.ts"` both are names in another file.
+  if (parent.type === "ExportSpecifier" && parent.parent?.type === "ExportNamedDeclaration") {
+    if (parent.parent.source) return false;
+  }
+  if (parent.type === "MetaProperty") return false;
   const named = nameSlots[parent.type];
   if (named === undefined) return true;
   if ("computed" in parent && parent.computed) return true;
@@ -70,7 +75,6 @@ const nameSlots: Record<string, string> = {
   LabeledStatement: "label",
   BreakStatement: "label",
   ContinueStatement: "label",
-  MetaProperty: "property",
 };
 
 /** The name of a member or property when the source shows it: `a.b`, `a["b"]`, `{ b }`, `{ "b": x }`. */

@@ -4,6 +4,7 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync, statSync } from "node:fs";
 import { join, posix } from "node:path";
+import type { Node } from "oxc-parser";
 import { type Module, parseModule } from "./syntax.ts";
 
 export type Problem = { path: string; line: number; message: string };
@@ -107,6 +108,22 @@ export function commandFiles(tree: Tree): Set<string> {
     }
   }
   return found;
+}
+
+/** The files that a module names in a text, to start them as a process or a thread. */
+export function startedFiles(tree: Tree, { path, nodes }: Module): string[] {
+  return nodes.flatMap((node) => {
+    if (/^(Import|Export)/.test(node.parent?.type ?? "")) return [];
+    const name = textEnd(node);
+    if (name === undefined || !isSource(name)) return [];
+    return [posix.join(folderOf(path), name), name].filter((file) => tree.modules.has(file));
+  });
+}
+
+/** The text, or what stands behind the last part that is computed: `${import.meta.dirname}/case.ts`. */
+function textEnd(node: Node): string | undefined {
+  if (node.type === "TemplateLiteral") return node.quasis.at(-1)?.value.raw;
+  return node.type === "Literal" && typeof node.value === "string" ? node.value : undefined;
 }
 
 /** The files that a package's `exports` name, by door: "." and "./adapter". */

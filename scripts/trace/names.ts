@@ -1,7 +1,8 @@
-// Which requirements a test title names: the tokens in its square brackets. Knows an id from any other
-// bracket by the families of the ledger, so that a mistyped id is caught while [D-05] or [linux] stay what
+// Which requirements a test title names: the tokens in its square brackets. Letters with digits behind them
+// are meant as an id, so a mistyped one is caught; a decision ([D-05]) and plain words ([linux]) stay what
 // they are.
 
+import { distance } from "@llama-orch/contract";
 import type { Ledger, Requirement } from "./ledger.ts";
 
 const NEAREST_MAX = 3;
@@ -24,7 +25,8 @@ export function nameReader({ areas }: Pick<Ledger, "areas">): NameReader {
 }
 
 function bracketed(title: string): string[] {
-  return [...title.matchAll(/\[([^\]]*)\]/g)].flatMap(([, inside = ""]) => inside.split(/[,\s]+/));
+  // A blank before a digit stays: [ORCH 3026] is one mistyped id, [ORCH-3026 ORCH-3027] are two ids.
+  return [...title.matchAll(/\[([^\]]*)\]/g)].flatMap(([, inside = ""]) => inside.split(/,\s*|\s+(?!\d)/));
 }
 
 function problemOf(
@@ -35,11 +37,24 @@ function problemOf(
   const requirement = known.get(token);
   if (requirement?.level === "dropped") return `names ${token}, which is dropped: ${requirement.reason}`;
   if (requirement) return undefined;
+  if (/^D-\d\d$/.test(token) || !looksLikeId(token, known, families)) return undefined;
   const built = [...known.values()].filter(({ level }) => level !== "dropped").map(({ id }) => id);
-  const looksLikeOne = /^[A-Z]+-[A-Z0-9]/.test(token) && families.has(familyOf(token));
-  if (!looksLikeOne && !known.has(token.toUpperCase())) return undefined;
   const nearest = nearestTo(token.toUpperCase(), built);
   return `names ${token}, which the ledger does not have. The nearest are ${nearest.join(", ")}.`;
+}
+
+/** Whether it is meant as an id: in any case and, in a family of the ledger, with any separator or none. */
+function looksLikeId(
+  token: string,
+  known: ReadonlyMap<string, Requirement>,
+  families: ReadonlySet<string>,
+): boolean {
+  if (/^[a-z]+([-_][a-z]+)*[-_]\d/i.test(token)) return true;
+  const [, family = ""] = /^([a-z]+)[^a-z0-9]*\d/i.exec(token) ?? [];
+  if (families.has(family.toUpperCase())) return true;
+  // PB-BDD and METRICS-HOT have no digit.
+  if (/^[A-Z]+-[A-Z]/.test(token)) return families.has(familyOf(token));
+  return known.has(token.replaceAll("_", "-").toUpperCase());
 }
 
 /** OC-CORE-1001 and a mistyped OC-COR-1001 are both of the family OC. */
@@ -49,22 +64,8 @@ function familyOf(id: string): string {
 
 function nearestTo(id: string, candidates: readonly string[]): string[] {
   return candidates
-    .map((candidate) => ({ candidate, distance: distanceBetween(id, candidate) }))
-    .sort((a, b) => a.distance - b.distance || (a.candidate < b.candidate ? -1 : 1))
+    .map((candidate) => ({ candidate, apart: distance(id, candidate) }))
+    .sort((a, b) => a.apart - b.apart || (a.candidate < b.candidate ? -1 : 1))
     .slice(0, NEAREST_MAX)
     .map(({ candidate }) => candidate);
-}
-
-/** Levenshtein: how many characters to add, remove or change. */
-function distanceBetween(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, column) => column);
-  for (const [line, letter] of [...a].entries()) {
-    const next = [line + 1];
-    for (const [column, other] of [...b].entries()) {
-      const changed = (row[column] ?? 0) + (letter === other ? 0 : 1);
-      next.push(Math.min(changed, (row[column + 1] ?? 0) + 1, (next[column] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row.at(-1) ?? 0;
 }

@@ -28,9 +28,9 @@ test("a computed title stands for every name with its pieces in their places", (
 test("a table of tests gives its titles in its rows", () => {
   const source = `
     const rows = [["a queue is bounded [ORCH-1]", 1], ["no id here", 2], [\`x [ORCH-2]\`]];
-    const cases = [{ title: "a pool has a name [ORCH-3]", given: "[ORCH-4]" }];`;
+    const cases = [{ title: "a pool has a name [ORCH-3]", given: "[ORCH-4]" }, { name: "so has b [ORCH-5]" }];`;
   const titles = titlesOf(source).map(textOf).join("; ");
-  assert.equal(titles, "a queue is bounded [ORCH-1]; a pool has a name [ORCH-3]");
+  assert.equal(titles, "a queue is bounded [ORCH-1]; a pool has a name [ORCH-3]; so has b [ORCH-5]");
 });
 
 test("a call that is no test has no title", () => {

@@ -9,6 +9,8 @@ export type TestSource = { titles: Title[]; imports: string[]; problem?: string 
 
 const TEST_FUNCTIONS = ["test", "it", "describe", "suite"];
 const VARIANTS = ["skip", "todo", "only"];
+/** Under which a row of a table of tests carries its title. */
+const ROW_TITLES = ["title", "name"];
 
 export function readTestSource(path: string, source: string): TestSource {
   const { program, module, errors } = parseSync(path, source);
@@ -23,7 +25,7 @@ export function readTestSource(path: string, source: string): TestSource {
       if (first?.type === "Literal") titles.push(...rowTitle(first.value));
     },
     Property({ key, value }) {
-      if (key.type === "Identifier" && key.name === "title" && value.type === "Literal") {
+      if (key.type === "Identifier" && ROW_TITLES.includes(key.name) && value.type === "Literal") {
         titles.push(...rowTitle(value.value));
       }
     },
@@ -46,7 +48,7 @@ function isTestCall({ callee, arguments: args }: CallExpression): boolean {
   );
 }
 
-/** A row of a table of tests, as its first cell or under `title`, counts once it ends in ids. */
+/** A row of a table of tests, as its first cell or under a name, counts once it ends in ids. */
 function rowTitle(value: unknown): Title[] {
   return typeof value === "string" && /\[[^\]]+\]$/.test(value) ? [[value]] : [];
 }
