@@ -1,0 +1,195 @@
+// The way of a new task in, in one fixed order: is it known, can it fit, may it run, may this caller and
+// tenant, is there a pool, is there room, can it be in time. All of it only reads; a refusal consumes nothing
+// but the caller's rate-limit token. The first reason is the one that is told.
+
+import { totalMs } from "../estimate/rates.ts";
+import type { TaskSubmitted, Verdict } from "../events.ts";
+import { limits } from "../limits.ts";
+import type { Refusal } from "../outcome.ts";
+import type { ModelNeeds } from "../placement/feasible.ts";
+import { modelFor } from "../pools/canary.ts";
+import { lastErrorOf, readinessOf } from "../pools/readiness.ts";
+import { shedMs } from "../pools/slo.ts";
+import { findSession, sessionKey } from "../sessions.ts";
+import type { Core, Live, Pool, Reservation, Session, Tenant } from "../state.ts";
+import { checkBudgets, reservationOf } from "./budget.ts";
+import { guardDeterminism, guardModel, guardPin, guardTokens, promptTokensOf } from "./guard.ts";
+import { checkTenantQuota, takeClientToken } from "./quota.ts";
+import { refuse } from "./refusal.ts";
+import { planRoom, type RoomPlan } from "./shed.ts";
+import { poolsFor, type Target, targetsFor } from "./target.ts";
+import { tenantOf } from "./tenant.ts";
+
+/** Everything that was found out on the way in, for whoever carries it out. */
+export interface Admission {
+  readonly target: Target;
+  readonly room: RoomPlan;
+  readonly reservation: Reservation;
+  readonly lead: Pool;
+  readonly sessionKey: string;
+  readonly promptTokens: number;
+  readonly outputTokens: number;
+}
+
+export function admit(core: Core, event: TaskSubmitted): Admission | Refusal {
+  const { state, nowMs } = core;
+  const { task } = event;
+  const key = sessionKey(task.tenantId, task.sessionId);
+  const session = findSession(state, nowMs, key);
+  const pinned = task.placement.mode === "pin";
+  const modelRef = pinned ? task.modelRef : modelFor(state, task.modelRef, key);
+  const pools = poolsFor(state, modelRef, task);
+  const [lead] = pools;
+  return (
+    guardPin(event, state) ??
+    guardTokens(event, pools, ctxOf) ??
+    guardDeterminism(event, pools) ??
+    guardDeadline(event) ??
+    guardModel(event, state.models.get(modelRef), session) ??
+    takeClientToken(state, nowMs, event.client, task.priority, lead) ??
+    guardVerdict(event) ??
+    checkAccounts(core, event, session, tenantOf(state, task.tenantId), lead) ??
+    findPlace(core, event, pools, key)
+  );
+}
+
+function ctxOf(pool: Pool): number {
+  let ctxMax = 0;
+  for (const { facts } of pool.replicas.values()) ctxMax = Math.max(ctxMax, facts.ctxMax);
+  return ctxMax === 0 ? limits.ctxDefault : ctxMax;
+}
+
+function guardDeadline({ task }: TaskSubmitted): Refusal | undefined {
+  if (task.deadlineMs > 0) return undefined;
+  return refuse("DEADLINE_UNMET", `The deadline of ${task.deadlineMs} ms from admission has already passed.`);
+}
+
+function guardVerdict({ verdict }: TaskSubmitted): Refusal | undefined {
+  if (verdict?.kind !== "reject") return undefined;
+  const message = `A policy of this installation refused the task: ${verdict.reason ?? "it gave no reason"}.`;
+  return refuse("ADMISSION_REJECT", message, {
+    policy_label: "reject",
+    retry_after_ms: limits.retryAfterMaxMs,
+  });
+}
+
+function checkAccounts(
+  core: Core,
+  event: TaskSubmitted,
+  session: Session | undefined,
+  tenant: Tenant,
+  lead: Pool | undefined,
+): Refusal | undefined {
+  const { state, nowMs } = core;
+  const { maxTurns } = state.settings.session;
+  const drainMs = lead?.drain.gap.count ? lead.drain.gap.value : 1000;
+  const quota = checkTenantQuota(state, nowMs, tenant, event.memoryBytes ?? 0, lead, drainMs);
+  if (quota !== undefined) return quota;
+  if (session !== undefined && session.turns >= maxTurns) {
+    const message = `session_max_turns: the session has taken its ${maxTurns} turns. Begin a new session.`;
+    return refuse("INVALID_PARAMS", message);
+  }
+  return checkBudgets(state, reservationOf(state, event.task, lead), session, tenant);
+}
+
+function findPlace(
+  core: Core,
+  event: TaskSubmitted,
+  pools: readonly Pool[],
+  session: string,
+): Admission | Refusal {
+  const { task } = event;
+  const promptTokens = promptTokensOf(event);
+  const outputTokens = Math.min(task.expectedTokens ?? task.maxTokens, task.maxTokens) || 1;
+  const shed = shedMs(core, task.priority);
+  if (shed > 0) {
+    const message = `${task.priority} tasks miss their objectives and are held back for now.`;
+    return refuse("ADMISSION_REJECT", message, { policy_label: "circuit-open", retry_after_ms: shed });
+  }
+  const needs = { promptTokens, outputTokens, ...modelNeeds(event) };
+  const targets = wished(targetsFor(core, task, pools, needs), event.verdict);
+  if (targets.length === 0) return noPool(core, event, pools);
+  const { target, room } = firstWithRoom(core, event, targets, outputTokens);
+  if ("code" in room) return room;
+  const late = unmet(event, target);
+  if (late !== undefined) return late;
+  const lead = pools[0] as Pool;
+  const reservation = reservationOf(core.state, task, lead);
+  return { target, room, reservation, lead, promptTokens, outputTokens, sessionKey: session };
+}
+
+/**
+ * A policy may name the pool it would have; it is a wish, and gives way where that pool cannot take the task.
+ */
+function wished(targets: Target[], verdict: Verdict | undefined): Target[] {
+  if (verdict?.kind !== "place") return targets;
+  const isWished = ({ pool }: Target) => pool.id === verdict.poolId;
+  return [...targets.filter(isWished), ...targets.filter((target) => !isWished(target))];
+}
+
+export function modelNeeds({ extensions = none, quant, computeCapability }: TaskSubmitted): ModelNeeds {
+  return { extensions, quant, computeCapability };
+}
+
+const none: readonly string[] = [];
+
+/** A full policy acts on the best target only when no target has room as it is. */
+function firstWithRoom(
+  core: Core,
+  event: TaskSubmitted,
+  targets: readonly Target[],
+  outputTokens: number,
+): { readonly target: Target; readonly room: RoomPlan | Refusal } {
+  const newcomer = { priority: event.task.priority, outputTokens, bodyBytes: event.bodyBytes };
+  let first: { target: Target; room: RoomPlan | Refusal } | undefined;
+  for (const target of targets) {
+    const service = target.prediction.service;
+    const gapMs = service === undefined ? 1000 : totalMs(service);
+    const room = planRoom(target.pool, newcomer, () => hopelessIn(core, target), gapMs);
+    if (!("code" in room) && room.evict.length === 0) return { target, room };
+    if (first === undefined || ("code" in first.room && !("code" in room))) first = { target, room };
+  }
+  return first as { target: Target; room: RoomPlan | Refusal };
+}
+
+/** Waiting tasks of the pool that could not end in time even if they started now. */
+function* hopelessIn(core: Core, { pool, prediction }: Target): Iterable<Live> {
+  const leastMs = prediction.service === undefined ? 0 : prediction.service.prefillMs;
+  for (const priority of ["batch", "interactive"] as const) {
+    for (const live of pool.waiting[priority].items()) {
+      if (core.nowMs + leastMs >= live.deadlineAtMs) yield live;
+    }
+  }
+}
+
+function unmet({ task }: TaskSubmitted, { prediction }: Target): Refusal | undefined {
+  const { startMs, service } = prediction;
+  const finishMs = Math.round(startMs + (service === undefined ? 0 : totalMs(service)));
+  if (finishMs <= task.deadlineMs) return undefined;
+  const message =
+    `The task would finish in about ${finishMs} ms (start in ${startMs} ms), after its deadline of ` +
+    `${task.deadlineMs} ms. Allow at least ${finishMs} ms.`;
+  return refuse("DEADLINE_UNMET", message, { earliest_finish_ms: finishMs, predicted_start_ms: startMs });
+}
+
+function noPool(core: Core, { task }: TaskSubmitted, pools: readonly Pool[]): Refusal {
+  const states = pools.map((pool) => readinessOf(core.state, core.nowMs, pool));
+  const lastError = lastErrorOf(pools);
+  const why = lastError === undefined ? "" : ` Last error: ${lastError}`;
+  const details = { retry_after_ms: retryOf(states) };
+  const unready = states.some(({ kind }) => kind === "draining" || kind === "open");
+  if (unready || task.placement.mode === "pin") {
+    return refuse("POOL_UNREADY", `The pools of ${task.modelRef} are draining or resting.${why}`, details);
+  }
+  if (states.some(({ kind }) => kind === "serving" || kind === "coming")) {
+    const message = `placement: no pool of ${task.modelRef} that serves now can run the task as it is wished.`;
+    return refuse("POOL_UNAVAILABLE", message, { ...details, policy_label: "retry" });
+  }
+  const message = `No pool serves ${task.modelRef} with ${task.engine} now.${why}`;
+  return refuse("POOL_UNAVAILABLE", message, { ...details, policy_label: "retry" });
+}
+
+function retryOf(states: readonly ReturnType<typeof readinessOf>[]): number {
+  const known = states.flatMap((state) => (state.kind === "open" ? [Math.ceil(state.inMs)] : []));
+  return Math.min(limits.retryAfterMaxMs, Math.max(1, ...known, known.length === 0 ? 5000 : 1));
+}

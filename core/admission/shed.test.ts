@@ -1,0 +1,241 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { FullPolicy, Priority } from "@llama-orch/contract";
+import fc from "fast-check";
+import { facts, only, pool, settings, World } from "../fixtures/world.ts";
+import type { PoolSettings } from "../settings.ts";
+
+const worldWith = (fields: Partial<PoolSettings>) =>
+  new World({ settings: settings({ pools: [pool({ strictClasses: true, ...fields })] }) });
+
+const bare = (jobId: string) => jobId.slice(4);
+const waiting = (world: World) =>
+  [...world.orchestrator.state.jobs.values()]
+    .filter(({ place }) => place?.kind === "waiting")
+    .map(({ jobId }) => bare(jobId));
+
+/** What a submission did: the refusal's code and label, and who had to go with which code. */
+function did(effects: ReturnType<World["submit"]>) {
+  const [refused] = only(effects, "RefuseTask");
+  const ended = only(effects, "EndTask");
+  const gone = ended.map(({ jobId, outcome }) => [bare(jobId), "code" in outcome ? outcome.code : ""]);
+  return refused === undefined ? { gone } : { code: refused.code, label: refused.details.policy_label, gone };
+}
+
+type Item = readonly [id: string, priority: Priority];
+
+/** Who has to go for a newcomer to a full queue, by the words of the policy. */
+function victim(policy: FullPolicy, queue: readonly Item[], newcomer: Priority): Item | undefined {
+  const batch = queue.filter(([, priority]) => priority === "batch");
+  switch (policy) {
+    case "reject":
+      return undefined;
+    case "drop-lru":
+      return batch[0] ?? (newcomer === "interactive" ? queue[0] : undefined);
+    case "shed-low-priority":
+      return newcomer === "interactive" ? batch.at(-1) : undefined;
+    default:
+      return policy satisfies never;
+  }
+}
+
+const act = fc.tuple(
+  fc.constantFrom("interactive", "batch", "interactive", "batch", "end", "cancel" as const),
+  fc.nat(60),
+);
+
+for (const fullPolicy of ["reject", "drop-lru", "shed-low-priority"] as const) {
+  for (const capacity of [0, 1, 4]) {
+    test(`${fullPolicy} with room for ${capacity}: never more, in order, and only who has to go goes [ORCH-3004, ORCH-3005, ORCH-3250, OC-CORE-1002]`, () => {
+      fc.assert(
+        fc.property(fc.array(act, { maxLength: 60 }), (acts) => {
+          const world = worldWith({ fullPolicy, capacity });
+          let queue: Item[] = [];
+          let running: string | undefined;
+          const order: string[] = [];
+          const next = () => {
+            const head = queue.find(([, priority]) => priority === "interactive") ?? queue[0];
+            running = head?.[0];
+            queue = queue.filter((item) => item !== head);
+            if (running !== undefined) order.push(`job-${running}`);
+          };
+          for (const [i, [kind, at]] of acts.entries()) {
+            const id = `${i}`;
+            if (kind === "end" && running !== undefined) {
+              world.end(running);
+              next();
+            } else if (kind === "cancel" && queue.length > 0) {
+              const [gone] = queue[at % queue.length] as Item;
+              world.cancel(gone);
+              queue = queue.filter(([waits]) => waits !== gone);
+            } else if (kind === "interactive" || kind === "batch") {
+              const full = queue.length >= capacity;
+              const goes = full ? victim(fullPolicy, queue, kind) : undefined;
+              const before = world.orchestrator.snapshot();
+              const given = did(world.submit(id, { priority: kind }));
+              const code = fullPolicy === "drop-lru" ? "QUEUE_FULL_DROP_LRU" : "ADMISSION_REJECT";
+              if (full && goes === undefined) {
+                assert.deepEqual(given, { code, label: fullPolicy, gone: [] });
+                assert.deepEqual(world.orchestrator.snapshot(), before);
+              } else {
+                assert.deepEqual(given, { gone: goes === undefined ? [] : [[goes[0], code]] });
+                queue = [...queue.filter((item) => item !== goes), [id, kind]];
+                if (running === undefined) next();
+              }
+            }
+            assert.deepEqual(waiting(world).sort(), queue.map(([waits]) => waits).sort());
+            assert.ok(queue.length <= capacity);
+            assert.deepEqual(
+              world.of("DispatchAttempt").map(({ jobId }) => jobId),
+              order,
+            );
+          }
+        }),
+        { numRuns: 40 },
+      );
+    });
+  }
+}
+
+test("a class that is full by its own capacity refuses, or evicts within itself, while the pool has room [OC-CORE-1001]", () => {
+  for (const [fullPolicy, expected] of [
+    ["reject", { code: "ADMISSION_REJECT", label: "reject", gone: [] }],
+    ["drop-lru", { gone: [["b1", "QUEUE_FULL_DROP_LRU"]] }],
+    ["shed-low-priority", { code: "ADMISSION_REJECT", label: "shed-low-priority", gone: [] }],
+  ] as const) {
+    const classes = { interactive: { weight: 8 }, batch: { weight: 1, queueCapacity: 2 } };
+    const world = worldWith({ fullPolicy, capacity: 5, classes });
+    world.submit("runs");
+    for (const id of ["b1", "b2"]) assert.deepEqual(did(world.batch(id)), { gone: [] });
+    world.submit("i1");
+    assert.deepEqual(did(world.batch("b3")), expected, fullPolicy);
+    assert.deepEqual(did(world.submit("i2")), { gone: [] });
+  }
+});
+
+test("drop-lru makes room in the class that is full: sending another class away would not help", () => {
+  const classes = { interactive: { weight: 8, queueCapacity: 1 }, batch: { weight: 1 } };
+  const world = worldWith({ fullPolicy: "drop-lru", capacity: 5, classes });
+  for (const id of ["runs", "i1"]) world.submit(id);
+  world.batch("b1");
+  assert.deepEqual(did(world.submit("i2")), { gone: [["i1", "QUEUE_FULL_DROP_LRU"]] });
+});
+
+test("expected tokens of waiting tasks are bounded too, to the token", () => {
+  const world = worldWith({ maxQueuedTokens: 100 });
+  world.submit("runs");
+  assert.deepEqual(did(world.submit("1", { maxTokens: 60 })), { gone: [] });
+  assert.equal(did(world.submit("2", { maxTokens: 41 })).code, "ADMISSION_REJECT");
+  assert.deepEqual(did(world.submit("3", { maxTokens: 400, expectedTokens: 40 })), { gone: [] });
+});
+
+test("drop-lru evicts as many as the newcomer's tokens need, but nobody for one that can never fit", () => {
+  const world = worldWith({ fullPolicy: "drop-lru", maxQueuedTokens: 100 });
+  world.submit("runs");
+  for (const id of ["1", "2", "3"]) world.batch(id, { maxTokens: 30 });
+  const dropped = "QUEUE_FULL_DROP_LRU";
+  assert.deepEqual(did(world.submit("4", { maxTokens: 60 })).gone, [
+    ["1", dropped],
+    ["2", dropped],
+  ]);
+  assert.deepEqual(did(world.submit("5", { maxTokens: 101 })), {
+    code: dropped,
+    label: "drop-lru",
+    gone: [],
+  });
+  assert.deepEqual(did(world.batch("6", { maxTokens: 90 })), { code: dropped, label: "drop-lru", gone: [] });
+});
+
+test("prompts that wait take memory: more bytes than the pool may hold are refused, to the byte", () => {
+  const world = worldWith({ maxBodyBytes: 100, fullPolicy: "drop-lru" });
+  const send = (id: string, bodyBytes: number) => did(world.submit(id, {}, { bodyBytes }));
+  send("runs", 90);
+  assert.deepEqual(send("1", 60), { gone: [] });
+  assert.deepEqual(send("2", 41), { code: "ADMISSION_REJECT", label: "quota", gone: [] });
+  assert.deepEqual(send("2", 40), { gone: [] });
+  world.cancel("1");
+  assert.deepEqual(send("3", 60), { gone: [] });
+});
+
+const soft = { mode: "soft", maxPerMinute: 10, protect: ["interactive"] } as const;
+
+test("soft preemption displaces the newest waiting batch task for an interactive one; what runs goes on [ORCH-3085]", () => {
+  const world = worldWith({ capacity: 2, preemption: soft });
+  world.batch("runs");
+  for (const id of ["b1", "b2"]) world.batch(id);
+  const effects = world.submit("urgent");
+  assert.deepEqual(did(effects), { gone: [["b2", "ADMISSION_REJECT"]] });
+  assert.equal(only(effects, "EndTask")[0]?.outcome.kind, "failed");
+  assert.equal(only(effects, "AbortAttempt").length, 0);
+  assert.ok(only(effects, "Note").some(({ about }) => about === "preempted-soft"));
+  assert.equal(did(world.batch("b3")).code, "ADMISSION_REJECT", "not for work of the same class");
+});
+
+test("soft preemption spares protected classes, and is off unless it is configured [ORCH-3085, ORCH-3090]", () => {
+  const modes = [
+    { ...soft, protect: ["batch", "interactive"] },
+    { ...soft, mode: "disabled" },
+  ] as const;
+  for (const preemption of modes) {
+    const world = worldWith({ capacity: 1, preemption });
+    world.submit("runs");
+    world.batch("waits");
+    assert.deepEqual(did(world.submit("urgent")), { code: "ADMISSION_REJECT", label: "reject", gone: [] });
+  }
+});
+
+test("waiting tasks that can no longer meet their deadline expire before the policy takes anyone [ORCH-3080]", () => {
+  for (const fullPolicy of ["reject", "drop-lru", "shed-low-priority"] as const) {
+    const world = worldWith({ fullPolicy, capacity: 2 });
+    world.submit("teaches");
+    world.pass(1100);
+    world.end("teaches", { prefillMs: 1000 });
+    world.submit("runs", { maxTokens: 4000 });
+    world.submit("hopeless", { deadlineMs: 600_000 });
+    world.batch("fine");
+    world.pass(599_900);
+    assert.deepEqual(did(world.submit("new")), { gone: [["hopeless", "DEADLINE_UNMET"]] }, fullPolicy);
+  }
+});
+
+test("hopeless tasks stay when their places would not be enough", () => {
+  const world = worldWith({ maxQueuedTokens: 100 });
+  world.submit("runs");
+  world.submit("hopeless", { maxTokens: 20, deadlineMs: 1000 });
+  world.submit("fine", { maxTokens: 80 });
+  world.nowMs = 1000;
+  assert.deepEqual(did(world.submit("new", { maxTokens: 30 })).gone, []);
+  assert.equal(world.outcome("hopeless"), undefined);
+});
+
+test("a refused caller is told the time until there is room, by the rate at which the queue really drains", () => {
+  const world = worldWith({ capacity: 2 });
+  for (const id of ["0", "1", "2"]) world.submit(id);
+  const retry = (id: string) => only(world.submit(id), "RefuseTask")[0]?.details.retry_after_ms;
+  for (let i = 0; i < 12; i++) {
+    world.pass(250);
+    world.end(`${i}`);
+    world.submit(`${i + 3}`);
+  }
+  assert.equal(retry("over"), 250);
+});
+
+test("the time in which nothing waited does not count as draining", () => {
+  const world = worldWith({ capacity: 1 });
+  for (const id of ["0", "1"]) world.submit(id);
+  for (let i = 0; i < 12; i++) {
+    world.pass(100);
+    world.end(`${i}`);
+    world.pass(60_000);
+    world.submit(`${i + 2}`);
+  }
+  const [refused] = only(world.submit("over"), "RefuseTask");
+  assert.equal(refused?.details.retry_after_ms, 110, "what one task takes");
+});
+
+test("with nothing measured yet the declared rate of the engine counts", () => {
+  const world = new World({ settings: settings({ pools: [pool({ capacity: 0 })] }), ready: false });
+  world.replica("p", "r", { facts: facts({ speed: { tokensPerS: 100, firstTokenMs: 40 } }) });
+  const [refused] = only(world.submit("1", { maxTokens: 50 }), "RefuseTask");
+  assert.equal(refused?.details.retry_after_ms, 540);
+});

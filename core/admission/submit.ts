@@ -1,0 +1,182 @@
+// A task arrives: known ones get their first answer again, the others are admitted or refused, and what was
+// admitted is carried out here, all at once.
+
+import { expire } from "../attempts/expire.ts";
+import { fail } from "../attempts/finish.ts";
+import { noteArrival } from "../estimate/outlook.ts";
+import { totalMs } from "../estimate/rates.ts";
+import type { TaskSubmitted } from "../events.ts";
+import type { Answer, Refusal } from "../outcome.ts";
+import { laneOf } from "../placement/candidates.ts";
+import { preparationOf } from "../pools/readiness.ts";
+import { noteTrial } from "../pools/slo.ts";
+import { enqueue } from "../queue/waiting.ts";
+import { takeTurn } from "../sessions.ts";
+import type { Core, Known, Live, ReplicaSet, Session, State } from "../state.ts";
+import { type Admission, admit, modelNeeds } from "./admit.ts";
+import { budgetView, reserve } from "./budget.ts";
+import { takeTenantToken } from "./quota.ts";
+import { refuse } from "./refusal.ts";
+import type { RoomPlan } from "./shed.ts";
+import { tenantOf } from "./tenant.ts";
+
+const nowhere: readonly ReplicaSet[] = [];
+
+/** The sets whose order has changed: that of an accepted task, and those of tasks that made room for it. */
+export function submit(core: Core, event: TaskSubmitted): Iterable<ReplicaSet> {
+  const { tenantId, taskId, engine } = event.task;
+  const key = taskKey(tenantId, taskId);
+  const known = knownAnswer(core, event, key);
+  const result = known ?? closed(core) ?? admit(core, event);
+  if ("jobId" in result) {
+    core.emit({ type: "RepeatAnswer", jobId: result.jobId, answer: result });
+    return nowhere;
+  }
+  if ("code" in result) {
+    const details = { engine, ...result.details };
+    core.emit({ type: "RefuseTask", tenantId, taskId, code: result.code, message: result.message, details });
+    return nowhere;
+  }
+  return accept(core, event, result, key);
+}
+
+export const taskKey = (tenantId: string, taskId: string): string => `${tenantId}/${taskId}`;
+
+/** An id that was accepted before: the same request again, or another one under the same name. */
+function knownAnswer(
+  { state, nowMs }: Core,
+  event: TaskSubmitted,
+  key: string,
+): Answer | Refusal | undefined {
+  const known = remembered(state, nowMs, key) ?? event.remembered;
+  if (known === undefined) return undefined;
+  if (known.fingerprint === event.fingerprint) return known.answer;
+  return refuse("TASK_CONFLICT", `The task ${event.task.taskId} was accepted before with other fields.`);
+}
+
+function remembered(state: State, nowMs: number, key: string): Known | undefined {
+  const known = state.tasks.get(key);
+  if (known === undefined || nowMs - (known.endedAtMs ?? nowMs) <= state.settings.rememberMs) return known;
+  return undefined;
+}
+
+function closed({ state }: Core): Refusal | undefined {
+  if (state.stopping) {
+    const message = "This orchestrator is shutting down. Send the task again in a moment.";
+    return refuse("POOL_UNAVAILABLE", message, { policy_label: "retry", retry_after_ms: 5000 });
+  }
+  if (!state.storageFull) return undefined;
+  const message = "The disk of this orchestrator is full; tasks that are accepted go on. Free some space.";
+  return refuse("POOL_UNAVAILABLE", message, { policy_label: "storage", retry_after_ms: 30_000 });
+}
+
+function accept(core: Core, event: TaskSubmitted, admission: Admission, key: string): Iterable<ReplicaSet> {
+  const { state, nowMs } = core;
+  const { target, room } = admission;
+  const left = room.expire.length + room.evict.length === 0 ? nowhere : setsOf(state, room);
+  makeRoom(core, room);
+  const tenant = tenantOf(state, event.task.tenantId);
+  state.tenants.set(tenant.id, tenant);
+  const session = takeTurn(core, admission.sessionKey);
+  reserve(admission.reservation, [tenant, session]);
+  tenant.live++;
+  tenant.memoryBytes += event.memoryBytes ?? 0;
+  takeTenantToken(state, nowMs, tenant.id, admission.lead);
+  const live = liveTask(core, event, admission, session, key);
+  state.jobs.set(live.jobId, live);
+  state.tasks.set(live.key, live.known);
+  live.known.live = live;
+  noteTrial(core, live);
+  const { service } = target.prediction;
+  if (service !== undefined) noteArrival(target.set, live.priority, totalMs(service), nowMs);
+  enqueue(core, target.set, target.pool, live);
+  core.emit({
+    type: "AcceptTask",
+    jobId: live.jobId,
+    tenantId: tenant.id,
+    taskId: event.task.taskId,
+    poolId: target.pool.id,
+    answer: live.known.answer,
+    budget: budgetView(state, nowMs, session),
+    samplerProfile: event.task.samplerProfile ?? target.pool.settings.samplerProfile,
+  });
+  return left === nowhere ? [target.set] : new Set([target.set, ...left]);
+}
+
+function setsOf({ sets }: State, { expire: expired, evict }: RoomPlan): ReplicaSet[] {
+  return [...expired, ...evict].map((live) => sets.get(live.setId) as ReplicaSet);
+}
+
+function liveTask(
+  core: Core,
+  event: TaskSubmitted,
+  admission: Admission,
+  session: Session,
+  key: string,
+): Live {
+  const { task, jobId } = event;
+  const { target, promptTokens, outputTokens, reservation } = admission;
+  const needs = modelNeeds(event);
+  return {
+    key,
+    jobId,
+    task,
+    known: {
+      fingerprint: event.fingerprint,
+      answer: {
+        jobId,
+        queuePosition: target.prediction.position,
+        predictedStartMs: target.prediction.startMs,
+        preparation: preparationOf(target.pool, target.readiness),
+      },
+      live: undefined,
+      endedAtMs: undefined,
+    },
+    submittedAtMs: core.nowMs,
+    bodyBytes: event.bodyBytes,
+    memoryBytes: event.memoryBytes ?? 0,
+    ...needs,
+    reserved: reservation,
+    sessionKey: session.key,
+    sessionSerial: session.serial,
+    over: false,
+    ordinal: core.state.ordinal++,
+    deadlineAtMs: core.nowMs + task.deadlineMs,
+    tenantId: task.tenantId,
+    priority: task.priority,
+    cost: promptTokens + outputTokens,
+    promptTokens,
+    outputTokens,
+    lane: laneOf(task, needs),
+    digest: target.set.key.modelDigest,
+    determinism: target.set.key.determinism,
+    setId: target.set.id,
+    poolId: target.pool.id,
+    place: undefined,
+    watched: false,
+    attempts: 0,
+    replicaId: null,
+    faults: 0,
+    faultsByReplica: undefined,
+    resume: undefined,
+    frames: 0,
+    readers: 0,
+    grace: false,
+    firstPlacedAtMs: undefined,
+    tokensOut: 0,
+    decodeMs: 0,
+  };
+}
+
+/** Those that have to go end with the words of the policy that sent them away. */
+function makeRoom(core: Core, { expire: expired, evict, by, retryMs }: RoomPlan): void {
+  for (const live of expired) expire(core, live);
+  for (const live of evict) {
+    const { poolId, jobId } = live;
+    core.emit({ type: "Note", about: "backpressure", poolId, label: by === "preempted" ? "reject" : by });
+    if (by === "preempted") core.emit({ type: "Note", about: "preempted-soft", poolId, jobId });
+    const code = by === "drop-lru" ? "QUEUE_FULL_DROP_LRU" : "ADMISSION_REJECT";
+    const message = "The task was waiting and had to make room for other work. Send it again later.";
+    fail(core, live, code, message, { policy_label: by, retry_after_ms: retryMs });
+  }
+}

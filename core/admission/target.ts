@@ -1,0 +1,84 @@
+// Which replica set takes a new task, and in which pool's queue it counts: the set with the earliest
+// predicted start among those that may run it, and there the first pool that has room.
+
+import type { Task } from "@llama-orch/contract";
+import { type Prediction, predictNewcomer } from "../estimate/outlook.ts";
+import type { Work } from "../estimate/rates.ts";
+import { limits } from "../limits.ts";
+import { ctxNeeded, isUp } from "../placement/candidates.ts";
+import { has, type ModelNeeds } from "../placement/feasible.ts";
+import { comingInMs, type Readiness, readinessOf } from "../pools/readiness.ts";
+import type { Core, Pool, Replica, ReplicaSet, State } from "../state.ts";
+
+export interface Needs extends Work, ModelNeeds {}
+
+export interface Target {
+  readonly set: ReplicaSet;
+  readonly pool: Pool;
+  readonly readiness: Readiness;
+  readonly prediction: Prediction & { readonly position: number };
+}
+
+/** Pools that serve the model with the wanted engine, in the order of the configuration. */
+export function poolsFor(state: State, modelRef: string, { engine, placement }: Task): Pool[] {
+  const pools: Pool[] = [];
+  for (const pool of state.pools.values()) {
+    if (pool.retired || pool.modelRef !== modelRef || pool.settings.engine !== engine) continue;
+    if (placement.mode !== "pin" || pool.id === placement.pinPoolId) pools.push(pool);
+  }
+  return pools;
+}
+
+/** Where the task could go: preferred pools before others, and among equals the earliest start first. */
+export function targetsFor(core: Core, task: Task, pools: readonly Pool[], needs: Needs): Target[] {
+  const { mode, preferPools, allowFallback } = task.placement;
+  const open = openTo(task, pools);
+  if (mode !== "prefer" || preferPools.length === 0) return targetsIn(core, task, open, needs);
+  const preferred = open.filter((pool) => preferPools.includes(pool.id));
+  const others = allowFallback ? open.filter((pool) => !preferPools.includes(pool.id)) : [];
+  return [...targetsIn(core, task, preferred, needs), ...targetsIn(core, task, others, needs)];
+}
+
+function targetsIn(core: Core, task: Task, pools: readonly Pool[], needs: Needs): Target[] {
+  const { state, nowMs } = core;
+  const targets: Target[] = [];
+  for (const pool of pools) {
+    const readiness = readinessOf(state, nowMs, pool);
+    if (readiness.kind !== "serving" && readiness.kind !== "coming") continue;
+    for (const replica of pool.replicas.values()) {
+      if (!mayTake(core, pool, replica, task, needs)) continue;
+      const set = state.sets.get(replica.setId) as ReplicaSet;
+      if (task.determinism === "strict" && set.key.determinism !== "strict") continue;
+      const same = targets.find((target) => target.set === set);
+      if (same?.pool === pool) continue;
+      const prediction = same?.prediction ?? predictNewcomer(state, nowMs, set, task, needs);
+      targets.push({ set, pool, readiness, prediction });
+    }
+  }
+  return targets.length > 1 ? targets.sort(earlier) : targets;
+}
+
+/** Whether a replica is up or coming, and can hold the task. */
+function mayTake({ state, nowMs }: Core, pool: Pool, replica: Replica, task: Task, needs: Needs): boolean {
+  const { facts } = replica;
+  if (!isUp(state, pool, replica) && comingInMs(nowMs, replica) >= limits.startingReplicaMs) return false;
+  if (facts.ctxMax < ctxNeeded(task, needs.promptTokens)) return false;
+  return has(needs, { quant: undefined, computeCapability: undefined, ...facts });
+}
+
+function earlier(a: Target, b: Target): number {
+  return (
+    a.prediction.startMs - b.prediction.startMs || (a.set.id < b.set.id ? -1 : a.set.id > b.set.id ? 1 : 0)
+  );
+}
+
+/** Avoided pools are out; a device mask must be equal. */
+function openTo({ placement }: Task, pools: readonly Pool[]): readonly Pool[] {
+  const { avoidPools, requireDeviceMask } = placement;
+  if (avoidPools.length === 0 && requireDeviceMask === undefined) return pools;
+  return pools.filter(
+    (pool) =>
+      !avoidPools.includes(pool.id) &&
+      (requireDeviceMask === undefined || requireDeviceMask === pool.settings.deviceMask),
+  );
+}

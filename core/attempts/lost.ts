@@ -1,0 +1,76 @@
+// An attempt was lost: engine, node or connection went away, it hung, or it was stopped for a drain or for
+// more urgent work. The task is not failed by that. What was delivered decides how it goes on: a strict one
+// is replayed from its start within its set and what readers have is compared and skipped, a best-effort one
+// is continued from exactly what they have. When its tries are used up, or going on exactly is impossible, it
+// ends with an error.
+
+import { retryAfterMs } from "../estimate/backoff.ts";
+import { predictedMs } from "../estimate/outlook.ts";
+import { limits } from "../limits.ts";
+import type { LostReason } from "../outcome.ts";
+import { home } from "../placement/home.ts";
+import { forgetTrial, noteFault } from "../pools/breaker.ts";
+import { enqueueReturned } from "../queue/waiting.ts";
+import type { Core, Live, Pool, Resume, Running } from "../state.ts";
+import { fail, finish, spentBy } from "./finish.ts";
+
+/** Nobody's fault: neither the task nor the pool is blamed. */
+const blameless: ReadonlySet<string> = new Set(["drain", "preempted"]);
+
+export function lose(
+  core: Core,
+  live: Live,
+  { replica }: Running,
+  pool: Pool,
+  reason: "watchdog" | LostReason,
+  continuable: boolean,
+): void {
+  core.emit({ type: "Note", about: "attempt-lost", poolId: pool.id, jobId: live.jobId, label: reason });
+  if (blameless.has(reason)) {
+    forgetTrial(pool.breaker, live.jobId);
+  } else {
+    live.faults++;
+    live.faultsByReplica ??= new Map();
+    live.faultsByReplica.set(replica.key, (live.faultsByReplica.get(replica.key) ?? 0) + 1);
+    noteFault(core, pool, live.jobId);
+  }
+  const resume = resumeOf(live, reason === "preempted", continuable);
+  if (resume === undefined) {
+    const message = "The engine was lost and the text cannot be continued exactly. Send the task again.";
+    return fail(core, live, "WORKER_RESET", message);
+  }
+  if (live.faults >= limits.attemptsPerTask) return giveUp(core, live, reason);
+  live.resume = resume;
+  if (resume.kind === "continued" && live.tokensOut >= live.task.maxTokens) {
+    return finish(core, live, { kind: "done", ...spentBy(live) });
+  }
+  returnHome(core, live, reason);
+}
+
+/** Undefined where going on exactly is impossible. */
+function resumeOf(live: Live, preempted: boolean, continuable: boolean): Resume | undefined {
+  if (live.frames === 0) return { kind: null, preempted };
+  if (live.determinism === "strict") return { kind: "replayed", preempted };
+  return continuable ? { kind: "continued", preempted } : undefined;
+}
+
+function returnHome(core: Core, live: Live, reason: "watchdog" | LostReason): void {
+  const found = home(core, live);
+  if (found === undefined) return giveUp(core, live, reason);
+  enqueueReturned(core, found.set, live);
+}
+
+/** The tries are used up, or every replica has had its two. */
+export function giveUp(core: Core, live: Live, reason: "watchdog" | LostReason): void {
+  const tried = `after ${live.attempts} ${live.attempts === 1 ? "attempt" : "attempts"}`;
+  if (reason === "watchdog") {
+    return fail(core, live, "DECODE_TIMEOUT", `The engine went silent ${tried}. Send the task again later.`);
+  }
+  if (live.frames > 0) {
+    return fail(core, live, "WORKER_RESET", `The engine was lost ${tried} (${reason}). Send the task again.`);
+  }
+  const message = `No replica could run the task ${tried} (${reason}). Send it again later.`;
+  const { drain } = core.state.pools.get(live.poolId) as Pool;
+  const service = predictedMs(core.state, live) ?? limits.startingReplicaMs;
+  fail(core, live, "REPLICA_EXHAUSTED", message, { retry_after_ms: retryAfterMs(drain, 1, service) });
+}

@@ -1,0 +1,119 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { facts, only, pool, settings, World } from "./fixtures/world.ts";
+
+const aborted = { ending: { kind: "aborted" } } as const;
+
+/** Each node with one pool of one replica; all in one set. */
+function cloud(...names: string[]): World {
+  const pools = names.map((name) => pool({ id: `pool-${name}` }));
+  const nodes = { enabled: true, timeoutMs: 30_000 };
+  const world = new World({ settings: settings({ pools, nodes }), ready: false });
+  for (const name of names) {
+    register(world, name);
+    world.replica(`pool-${name}`, "r0", { facts: facts({ nodeId: name }) });
+  }
+  return world;
+}
+
+const register = (world: World, nodeId: string) =>
+  world.say({ type: "NodeRegistered", nodeId, address: `http://${nodeId}` });
+const heard = (world: World, nodeId: string) => world.say({ type: "NodeHeard", nodeId });
+const labels = (world: World, about: string) =>
+  world
+    .of("Note")
+    .filter((note) => note.about === about)
+    .map(({ label }) => label);
+const ran = (world: World, taskId: string) => world.attempts(taskId).map(({ nodeId }) => nodeId);
+
+test("a node that goes on being heard stays online", () => {
+  const world = cloud("n");
+  for (let i = 0; i < 10; i++) {
+    world.pass(29_999);
+    heard(world, "n");
+  }
+  assert.deepEqual(labels(world, "node-offline"), []);
+  assert.deepEqual(labels(world, "node-online"), ["n"]);
+});
+
+test("a node that was silent for its timeout is offline: what it ran is lost and goes on elsewhere", () => {
+  const world = cloud("n", "o");
+  world.submit("a");
+  const [first] = ran(world, "a");
+  const [other] = ["n", "o"].filter((name) => name !== first);
+  world.pass(29_999);
+  heard(world, other ?? "");
+  const effects = world.pass(1);
+  assert.deepEqual(labels(world, "node-offline"), [first]);
+  assert.deepEqual(only(effects, "AbortAttempt"), [
+    { type: "AbortAttempt", jobId: "job-a", attempt: 1, reason: "node" },
+  ]);
+  world.end("a", { ...aborted, frames: 1 });
+  assert.deepEqual(ran(world, "a"), [first, other]);
+  world.submit("b");
+  assert.deepEqual(ran(world, "b"), []);
+});
+
+test("an offline node takes no work until it is heard again, and then at once", () => {
+  const world = cloud("n");
+  world.submit("a");
+  world.submit("waits");
+  world.pass(30_000);
+  world.end("a", aborted);
+  assert.deepEqual(ran(world, "a"), ["n"]);
+  assert.equal(only(world.submit("b"), "RefuseTask")[0]?.code, "POOL_UNAVAILABLE");
+  heard(world, "n");
+  assert.deepEqual(labels(world, "node-online"), ["n", "n"]);
+  assert.deepEqual(ran(world, "a"), ["n", "n"]);
+  world.pass(30_000);
+  assert.deepEqual(labels(world, "node-offline"), ["n", "n"]);
+});
+
+test("what was lost with its node goes to a node of another set, if nothing of it was delivered", () => {
+  for (const frames of [0, 1]) {
+    const world = cloud("n", "o");
+    world.replica("pool-o", "r0", { status: "stopped", facts: facts({ nodeId: "o" }) });
+    world.submit("a");
+    world.replica("pool-o", "r0", { facts: facts({ nodeId: "o", computeFingerprint: "other" }) });
+    world.pass(29_999);
+    heard(world, "o");
+    world.pass(1);
+    world.end("a", { ...aborted, frames });
+    assert.deepEqual(ran(world, "a"), frames === 0 ? ["n", "o"] : ["n"]);
+    heard(world, "n");
+    assert.deepEqual(ran(world, "a"), frames === 0 ? ["n", "o"] : ["n", "n"]);
+  }
+});
+
+test("a node that deregisters leaves at once, with its timer", () => {
+  const world = cloud("n");
+  world.submit("a");
+  const effects = world.say({ type: "NodeDeregistered", nodeId: "n" });
+  assert.deepEqual(only(effects, "ClearTimer"), [{ type: "ClearTimer", timer: "node n" }]);
+  assert.equal(only(effects, "AbortAttempt")[0]?.reason, "node");
+  assert.deepEqual(labels(world, "node-offline"), ["n"]);
+  assert.equal(world.orchestrator.state.nodes.size, 0);
+  assert.deepEqual(world.say({ type: "NodeDeregistered", nodeId: "n" }), []);
+  assert.deepEqual(heard(world, "n"), []);
+  assert.equal(only(world.submit("b"), "RefuseTask").length, 1);
+});
+
+test("a node that registers again is known by its new address", () => {
+  const world = cloud("n");
+  world.say({ type: "NodeRegistered", nodeId: "n", address: "http://elsewhere", zone: "z" });
+  const node = world.orchestrator.state.nodes.get("n");
+  assert.deepEqual([node?.address, node?.zone, node?.online], ["http://elsewhere", "z", true]);
+});
+
+test("a replica of a node that never registered takes no work", () => {
+  const world = cloud("n");
+  world.say({ type: "NodeDeregistered", nodeId: "n" });
+  world.replica("pool-n", "r0", { facts: facts({ nodeId: "stranger" }) });
+  assert.equal(only(world.submit("a"), "RefuseTask")[0]?.code, "POOL_UNAVAILABLE");
+});
+
+test("without nodes everything is on this machine and nobody goes offline", () => {
+  const world = new World({ ready: false });
+  world.replica("p", "r0", { facts: facts({ nodeId: "somewhere" }) });
+  assert.equal(only(world.submit("a"), "DispatchAttempt").length, 1);
+});

@@ -1,0 +1,260 @@
+// The one that decides. Events go in, effects come out, and nothing else ever changes the state. It is pure:
+// equal events from equal states give equal effects, on any machine, at any time.
+
+import type { SessionInfo } from "@llama-orch/contract";
+import { budgetView } from "./admission/budget.ts";
+import { submit, taskKey } from "./admission/submit.ts";
+import { cancel } from "./attempts/cancel.ts";
+import { attemptEnded, firstToken, progressed, stalled } from "./attempts/end.ts";
+import { expireDue } from "./attempts/expire.ts";
+import { preemptFor } from "./attempts/preempt.ts";
+import { graceOver, readersChanged, restarted } from "./attempts/readers.ts";
+import { configure } from "./configure.ts";
+import type { BudgetView, Effect } from "./effects.ts";
+import { onTime, predictWaiting } from "./estimate/outlook.ts";
+import type { Event, EventType, TimerFired } from "./events.ts";
+import { assertInvariants } from "./invariants.ts";
+import { nodeDeregistered, nodeHeard, nodeRegistered, nodeSilent } from "./nodes.ts";
+import { placeAll } from "./placement/place.ts";
+import { beginDrain, drainDeadline, drainProgress } from "./pools/drain.ts";
+import { reloadEnded, reloadRequested } from "./pools/reload.ts";
+import { replicaRemoved, replicaReported } from "./pools/replicas.ts";
+import { deadlineTimer, waitingIn } from "./queue/waiting.ts";
+import { deleteSession, sessionInfo, sessionKey, sessionTimer, tickSessions } from "./sessions.ts";
+import { restoreState, type Snapshot, snapshotOf } from "./snapshot.ts";
+import { type Core, emptyState, type Live, type Pool, type ReplicaSet, type State } from "./state.ts";
+
+/** What the metrics frames of a task show. */
+export interface ProgressView {
+  readonly queueDepth: number;
+  readonly onTimeProbability: number;
+  readonly kvWarm: boolean;
+  readonly budget: BudgetView;
+}
+
+export interface WaitingView {
+  readonly jobId: string;
+  readonly position: number;
+  readonly predictedStartMs: number;
+}
+
+export class Orchestrator {
+  readonly #state: State;
+
+  /** @param seed of every choice by chance, such as the placement strategy `random` */
+  constructor(seed: number) {
+    this.#state = emptyState(seed);
+  }
+
+  handle(event: Event): Effect[] {
+    const core = new Turn(this.#state, Math.max(this.#state.nowMs, event.nowMs));
+    this.#state.nowMs = core.nowMs;
+    const handler = handlers[event.type] as (core: Core, event: Event) => void;
+    handler(core, event);
+    return core.effects;
+  }
+
+  /** Where each waiting task of a set stands and when it is expected to start. Reads only. */
+  *waiting(setId: string): Iterable<WaitingView> {
+    const set = this.#state.sets.get(setId);
+    if (set === undefined) return;
+    for (const { live, position, startMs } of predictWaiting(this.#state, this.#state.nowMs, set)) {
+      yield { jobId: live.jobId, position, predictedStartMs: startMs };
+    }
+  }
+
+  progress(jobId: string): ProgressView | undefined {
+    const live = this.#state.jobs.get(jobId);
+    return live === undefined ? undefined : progressOf(this.#state, live);
+  }
+
+  /** Time also passes between events: whoever asks says when. */
+  session(tenantId: string, sessionId: string, nowMs = this.#state.nowMs): SessionInfo {
+    return sessionInfo(this.#state, nowMs, tenantId, sessionId);
+  }
+
+  /** For reading alone: views, metrics and tests. */
+  get state(): Readonly<State> {
+    return this.#state;
+  }
+
+  snapshot(): Snapshot {
+    return snapshotOf(this.#state);
+  }
+
+  /** Takes a snapshot over as it is: nothing is decided again, nothing that was accepted is refused. */
+  static restore(snapshot: Snapshot): Orchestrator {
+    const orchestrator = new Orchestrator(0);
+    restoreState(orchestrator.#state, snapshot);
+    return orchestrator;
+  }
+
+  assertInvariants(): void {
+    assertInvariants(this.#state);
+  }
+}
+
+function progressOf(state: State, live: Live): ProgressView {
+  const { nowMs } = state;
+  const session = state.sessions.get(live.sessionKey);
+  const pool = state.pools.get(live.poolId);
+  return {
+    queueDepth: pool === undefined ? 0 : waitingIn(pool),
+    onTimeProbability: onTime(state, live),
+    kvWarm: session?.kvWarm ?? false,
+    budget: budgetView(state, nowMs, session),
+  };
+}
+
+/** One event being handled. Timers are also kept in the state, so that a restart can set them again. */
+class Turn implements Core {
+  readonly state: State;
+  readonly nowMs: number;
+  readonly effects: Effect[] = [];
+
+  constructor(state: State, nowMs: number) {
+    this.state = state;
+    this.nowMs = nowMs;
+  }
+
+  emit(effect: Effect): void {
+    this.effects.push(effect);
+    if (effect.type === "SetTimer") this.state.timers.set(effect.timer, effect.atMs);
+    else if (effect.type === "ClearTimer") this.state.timers.delete(effect.timer);
+  }
+}
+
+type Handlers = {
+  readonly [T in EventType]: (core: Core, event: Extract<Event, { readonly type: T }>) => void;
+};
+
+const handlers: Handlers = {
+  TaskSubmitted: (core, event) => {
+    for (const set of submit(core, event)) placeIn(core, set);
+  },
+  TaskCanceled: (core, { tenantId, taskId }) => {
+    const live = core.state.tasks.get(taskKey(tenantId, taskId))?.live;
+    if (live === undefined) return;
+    cancel(core, live, "client");
+    // What it held up while it waited for memory may run now.
+    placeIn(core, core.state.sets.get(live.setId));
+  },
+  ReadersChanged: (core, { jobId, readers }) => {
+    const live = core.state.jobs.get(jobId);
+    if (live === undefined || live.over) return;
+    readersChanged(core, live, readers);
+    if (live.over) placeIn(core, core.state.sets.get(live.setId));
+  },
+  SessionDeleted: ({ state }, { tenantId, sessionId }) => {
+    deleteSession(state, sessionKey(tenantId, sessionId));
+  },
+  AttemptStarted: () => {},
+  FirstToken: firstToken,
+  AttemptProgressed: progressed,
+  AttemptStalled: stalled,
+  AttemptEnded: (core, event) => {
+    const { jobs, pools, sets, settings } = core.state;
+    const live = jobs.get(event.jobId);
+    const tried = live?.place?.kind === "running" ? pools.get(live.place.replica.poolId) : undefined;
+    const resting = tried?.breaker.openUntilMs !== undefined;
+    const replica = attemptEnded(core, event);
+    if (replica === undefined) return;
+    drainProgress(core, pools.get(replica.poolId) as Pool);
+    placeIn(core, sets.get(replica.setId));
+    // A trial that has ended lets others in, and a pool may have replicas in several sets.
+    if (resting) placeEverywhere(core);
+    if (live?.place?.kind === "waiting" && live.setId !== replica.setId) placeIn(core, sets.get(live.setId));
+    // Others may have been kept apart from what ran here.
+    if (settings.pools.some(({ antiAffinity }) => antiAffinity !== undefined)) placeEverywhere(core);
+  },
+  TimerFired: timerFired,
+  Configured: (core, { settings }) => {
+    configure(core, settings);
+    placeEverywhere(core);
+  },
+  ReplicaReported: (core, event) => {
+    replicaReported(core, event);
+    placeEverywhere(core);
+  },
+  ReplicaRemoved: (core, event) => {
+    replicaRemoved(core, event);
+    placeEverywhere(core);
+  },
+  DrainRequested: (core, { poolId, deadlineMs }) => {
+    const pool = core.state.pools.get(poolId);
+    if (pool !== undefined) beginDrain(core, pool, deadlineMs);
+  },
+  ReloadRequested: (core, event) => {
+    const pool = core.state.pools.get(event.poolId);
+    if (pool !== undefined) reloadRequested(core, pool, event);
+  },
+  ReloadEnded: (core, event) => {
+    const pool = core.state.pools.get(event.poolId);
+    if (pool !== undefined) reloadEnded(core, pool, event);
+    placeEverywhere(core);
+  },
+  ModelChanged: ({ state }, { modelRef, digest, state: life, untrusted }) => {
+    state.models.set(modelRef, { digest, state: life, untrusted });
+  },
+  NodeRegistered: (core, { nodeId, address, zone }) => {
+    nodeRegistered(core, nodeId, address, zone);
+    placeEverywhere(core);
+  },
+  NodeHeard: (core, { nodeId }) => {
+    nodeHeard(core, nodeId);
+    placeEverywhere(core);
+  },
+  NodeDeregistered: (core, { nodeId }) => nodeDeregistered(core, nodeId),
+  StorageChanged: ({ state }, { full }) => {
+    state.storageFull = full;
+  },
+  ShutdownBegan: ({ state }) => {
+    state.stopping = true;
+  },
+  Restarted: restarted,
+};
+
+function placeEverywhere(core: Core): void {
+  for (const set of [...core.state.sets.values()]) placeIn(core, set);
+}
+
+function placeIn(core: Core, set: ReplicaSet | undefined): void {
+  if (set === undefined) return;
+  placeAll(core, set);
+  preemptFor(core, set);
+}
+
+/** Timers are named after what they wait for; one that comes too late finds nothing to do. */
+function timerFired(core: Core, { timer }: TimerFired): void {
+  const { state } = core;
+  state.timers.delete(timer);
+  const [kind, name] = split(timer);
+  switch (kind) {
+    case deadlineTimer:
+      expireDue(core);
+      return placeEverywhere(core);
+    case sessionTimer:
+      return tickSessions(core);
+    case "grace": {
+      const live = state.jobs.get(name);
+      if (live === undefined) return;
+      graceOver(core, live);
+      return placeIn(core, state.sets.get(live.setId));
+    }
+    case "drain": {
+      const pool = state.pools.get(name);
+      return pool === undefined ? undefined : drainDeadline(core, pool);
+    }
+    case "node":
+      return nodeSilent(core, name);
+    case "breaker":
+      return placeEverywhere(core);
+    default:
+      return;
+  }
+}
+
+function split(timer: string): [string, string] {
+  const space = timer.indexOf(" ");
+  return space < 0 ? [timer, ""] : [timer.slice(0, space), timer.slice(space + 1)];
+}

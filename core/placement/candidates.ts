@@ -1,0 +1,109 @@
+// Live tasks and replicas in the words of placement: what a task asks for, and what a replica is at this
+// moment.
+
+import type { Task } from "@llama-orch/contract";
+import { limits } from "../limits.ts";
+import { maySend } from "../pools/breaker.ts";
+import type { Live, Pool, Replica, ReplicaSet, State } from "../state.ts";
+import type { Candidate, ModelNeeds, Requirements } from "./feasible.ts";
+
+export function requirementsOf(live: Live): Requirements {
+  const { task, faultsByReplica } = live;
+  const { placement } = task;
+  return {
+    ctx: ctxNeeded(task, live.promptTokens),
+    memoryBytes: live.memoryBytes,
+    extensions: live.extensions,
+    quant: live.quant,
+    computeCapability: live.computeCapability,
+    pinPoolId: placement.mode === "pin" ? placement.pinPoolId : undefined,
+    preferPools: placement.mode === "prefer" ? placement.preferPools : none,
+    avoidPools: placement.avoidPools,
+    requireDeviceMask: placement.requireDeviceMask,
+    allowFallback: placement.allowFallback,
+    exhausted:
+      faultsByReplica === undefined
+        ? undefined
+        : (key) => (faultsByReplica.get(key) ?? 0) >= limits.attemptsPerReplica,
+  };
+}
+
+const none: readonly string[] = [];
+
+/** The context asked for, else as much as prompt and output may take. */
+export function ctxNeeded({ ctx, maxTokens }: Task, promptTokens: number): number {
+  return ctx === 0 ? promptTokens + maxTokens : ctx;
+}
+
+/** Tasks with equal lanes may run in the same places. Most tasks have no wish and share one lane. */
+export function laneOf({ placement }: Task, needs: ModelNeeds): string {
+  const { mode, pinPoolId, preferPools, avoidPools, requireDeviceMask, allowFallback } = placement;
+  const pin = mode === "pin" ? `pin ${pinPoolId}` : "";
+  const only = mode === "prefer" && !allowFallback ? `only ${[...preferPools].sort().join(",")}` : "";
+  const avoid = avoidPools.length > 0 ? `avoid ${[...avoidPools].sort().join(",")}` : "";
+  const mask = requireDeviceMask === undefined ? "" : `mask ${requireDeviceMask}`;
+  const { extensions, quant = "", computeCapability = "" } = needs;
+  const asked = [quant, computeCapability, ...[...extensions].sort()].join(",");
+  const has = extensions.length > 0 || asked !== "," ? `has ${asked}` : "";
+  return [pin, only, avoid, mask, has].filter((part) => part !== "").join(" ");
+}
+
+export function candidatesOf(state: State, nowMs: number, set: ReplicaSet, jobId: string): Candidate[] {
+  return set.replicas.map((replica) => candidateOf(state, nowMs, replica, jobId));
+}
+
+export function candidateOf(state: State, nowMs: number, replica: Replica, jobId: string): Candidate {
+  const pool = state.pools.get(replica.poolId) as Pool;
+  const { facts } = replica;
+  return {
+    key: replica.key,
+    poolId: replica.poolId,
+    replicaId: replica.replicaId,
+    nodeId: facts.nodeId,
+    ready: serves(state, nowMs, pool, replica, jobId),
+    ctxMax: facts.ctxMax,
+    features: facts.features,
+    quant: facts.quant,
+    computeCapability: facts.computeCapability,
+    deviceMask: pool.settings.deviceMask,
+    keptApart: isKeptApart(state, pool, replica),
+    vramFreeBytes: facts.vramFreeBytes,
+    extraBytes: pool.settings.extraBytes,
+    slotsFree: slotsFree(replica),
+    active: replica.running.size,
+    topology: facts.topology,
+  };
+}
+
+export function slotsFree({ facts, running }: Replica): number {
+  return facts.slotsTotal - facts.slotsElsewhere - running.size;
+}
+
+function serves(state: State, nowMs: number, pool: Pool, replica: Replica, jobId: string): boolean {
+  return isUp(state, pool, replica) && maySend(pool.breaker, nowMs, jobId);
+}
+
+/** Ready, on a node that is heard, in a pool that is not draining. */
+export function isUp(state: State, pool: Pool, replica: Replica): boolean {
+  return replica.status === "ready" && pool.draining === undefined && isHeard(state, replica);
+}
+
+/** On this machine, or on a node that is online. */
+export function isHeard(state: State, { facts: { nodeId } }: Replica): boolean {
+  return nodeId === null || !state.settings.nodes.enabled || state.nodes.get(nodeId)?.online === true;
+}
+
+/** A pool may be told to stay away from the nodes or zones where certain other pools are serving. */
+function isKeptApart(state: State, pool: Pool, replica: Replica): boolean {
+  const rule = pool.settings.antiAffinity;
+  if (rule === undefined) return false;
+  const spot = rule.scope === "node" ? replica.facts.nodeId : replica.facts.zone;
+  if (spot === undefined || spot === null) return false;
+  return rule.pools.some((poolId) => {
+    const others = state.pools.get(poolId)?.replicas.values() ?? [];
+    return [...others].some((other) => {
+      const place = rule.scope === "node" ? other.facts.nodeId : other.facts.zone;
+      return other.running.size > 0 && place === spot;
+    });
+  });
+}

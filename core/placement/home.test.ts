@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Task } from "@llama-orch/contract";
+import { facts, only, pool, settings, World } from "../fixtures/world.ts";
+
+const kinds = ["a", "b"].map((id) => pool({ id, determinism: "best_effort" }));
+const pin = (pinPoolId: string): Partial<Task> => ({
+  placement: { mode: "pin", pinPoolId, preferPools: [], avoidPools: [], allowFallback: true },
+});
+
+/** Two sets of one model: `a` holds 8192 tokens and has an extension, `b` holds 4096. Both are busy. */
+function busy(...waiting: string[]): World {
+  const world = new World({ settings: settings({ pools: kinds }), ready: false });
+  world.replica("a", "r", { facts: facts({ ctxMax: 8192, features: ["lora"] }) });
+  for (const id of ["runs on a", ...waiting]) world.submit(id, { maxTokens: 500 });
+  world.replica("b", "r", { facts: facts() });
+  world.submit("runs on b", pin("b"));
+  return world;
+}
+
+/** The pool `a` is configured no longer; its attempt ends. */
+function retire(world: World): ReturnType<World["say"]> {
+  const [, b] = kinds;
+  const effects = world.say({
+    type: "Configured",
+    settings: settings({ pools: b === undefined ? [] : [b] }),
+  });
+  return [...effects, ...world.lose("runs on a")];
+}
+
+const ended = (effects: ReturnType<World["say"]>) =>
+  only(effects, "EndTask").map(({ taskId, outcome }) => [
+    taskId,
+    "code" in outcome ? outcome.code : outcome.kind,
+  ]);
+
+test("what waits for a set that is gone moves, in its order, to another set that can run it", () => {
+  const world = busy("1", "2", "3");
+  const effects = retire(world);
+  assert.deepEqual(ended(effects), []);
+  for (const id of ["runs on b", "runs on a", "1", "2", "3"]) world.end(id);
+  assert.deepEqual(
+    world
+      .of("DispatchAttempt")
+      .slice(2)
+      .map(({ jobId, poolId }) => [jobId.slice(4), poolId]),
+    ["runs on a", "1", "2", "3"].map((id) => [id, "b"]),
+  );
+});
+
+test("a task that no other set can hold, or that was pinned, ends at once instead of waiting for ever", () => {
+  const world = busy();
+  world.submit("long", { maxTokens: 5000 });
+  world.submit("wide", { ctx: 8192 });
+  world.submit("rich", {}, { extensions: ["lora"] });
+  world.submit("pinned", pin("a"));
+  assert.deepEqual(
+    ended(retire(world)).sort(),
+    ["long", "pinned", "rich", "wide"].map((id) => [id, "POOL_UNAVAILABLE"]),
+  );
+});
+
+test("a strict task never moves to a pool that promises less", () => {
+  const [strict, loose] = [pool({ id: "a" }), pool({ id: "b", determinism: "best_effort" })];
+  const world = new World({ settings: settings({ pools: [strict, loose] }), ready: false });
+  for (const id of ["a", "b"]) world.replica(id, "r");
+  for (const id of ["1", "2"]) world.submit(id, { determinism: "strict" });
+  world.submit("any", pin("a"));
+  const effects = world.say({ type: "Configured", settings: settings({ pools: [loose] }) });
+  assert.deepEqual(ended(effects).sort(), [
+    ["2", "POOL_UNAVAILABLE"],
+    ["any", "POOL_UNAVAILABLE"],
+  ]);
+});

@@ -1,0 +1,102 @@
+// Where a task belongs: its set as long as that can ever run it, else another one that may. A strict task of
+// which something was delivered has no other home, since only its own set gives the same bytes. One that was
+// lost goes rather where a replica is up or coming than where it would have to wait for one.
+
+import { fail } from "../attempts/finish.ts";
+import { limits } from "../limits.ts";
+import { comingInMs } from "../pools/readiness.ts";
+import { countIn, dequeue, enqueue, enqueueReturned } from "../queue/waiting.ts";
+import type { Core, Live, Pool, Replica, ReplicaSet, State } from "../state.ts";
+import { candidateOf, isHeard, isUp, requirementsOf } from "./candidates.ts";
+import { suits } from "./feasible.ts";
+
+export interface Home {
+  readonly set: ReplicaSet;
+  readonly pool: Pool;
+}
+
+/** What is asked of a replica before it counts. */
+type Prospect = (core: Core, replica: Replica) => boolean;
+
+/** Where a lost task goes on. */
+export function home(core: Core, live: Live): Home | undefined {
+  return homeAmong(core, live, isComing) ?? homeAmong(core, live, isAlive);
+}
+
+function homeAmong(core: Core, live: Live, prospect: Prospect): Home | undefined {
+  const { state } = core;
+  const own = state.sets.get(live.setId);
+  if (own !== undefined && mayEver(core, own, live, prospect))
+    return { set: own, pool: poolIn(state, own, live) };
+  if (live.frames > 0 && live.determinism === "strict") return undefined;
+  for (const set of [...state.sets.values()].sort((a, b) => (a.id < b.id ? -1 : 1))) {
+    if (set === own || !fits(set, live) || !mayEver(core, set, live, prospect)) continue;
+    if (live.frames === 0) live.determinism = set.key.determinism;
+    return { set, pool: poolIn(state, set, live) };
+  }
+  return undefined;
+}
+
+/** Same model, same engine kind, and not a weaker promise than was given. */
+function fits({ key }: ReplicaSet, live: Live): boolean {
+  if (key.engine !== live.task.engine || key.modelDigest !== live.digest) return false;
+  return live.task.determinism !== "strict" || key.determinism === "strict";
+}
+
+const isAlive: Prospect = (_core, { status }) => status !== "failed" && status !== "stopped";
+
+const isComing: Prospect = ({ state, nowMs }, replica) => {
+  const pool = state.pools.get(replica.poolId) as Pool;
+  if (pool.draining !== undefined) return false;
+  if (isUp(state, pool, replica)) return true;
+  return isHeard(state, replica) && comingInMs(nowMs, replica) < limits.startingReplicaMs;
+};
+
+/** A waiting task may wait for replicas that have failed as well, until its deadline. */
+const isThere: Prospect = () => true;
+
+/** Whether a replica of the set has the prospect and may still be tried. */
+function mayEver(core: Core, set: ReplicaSet, live: Live, prospect: Prospect): boolean {
+  const { state, nowMs } = core;
+  const requirements = requirementsOf(live);
+  return set.replicas.some((replica) => {
+    if (!prospect(core, replica)) return false;
+    return suits(requirements, { ...candidateOf(state, nowMs, replica, live.jobId), keptApart: false });
+  });
+}
+
+function poolIn(state: State, set: ReplicaSet, live: Live): Pool {
+  const own = set.replicas.find((replica) => replica.poolId === live.poolId);
+  return state.pools.get((own ?? (set.replicas[0] as Replica)).poolId) as Pool;
+}
+
+/** Moves what waits in a set that can no longer run it; order is kept, bounds do not apply a second time. */
+export function rehome(core: Core, set: ReplicaSet): void {
+  for (const live of [...set.returns.items(), ...set.queue.items()]) {
+    const found = homeAmong(core, live, isThere);
+    if (found === undefined) {
+      endHomeless(core, live);
+      continue;
+    }
+    if (found.set === set) {
+      if (found.pool.id !== live.poolId) countIn(core, live, found.pool);
+      continue;
+    }
+    const returned = live.place?.kind === "waiting" && live.place.returned;
+    dequeue(core, live, false);
+    if (returned) enqueueReturned(core, found.set, live);
+    else enqueue(core, found.set, found.pool, live);
+  }
+}
+
+function endHomeless(core: Core, live: Live): void {
+  if (live.frames > 0) {
+    const message = "The engines that could repeat this text are gone. Send the task again.";
+    return fail(core, live, "WORKER_RESET", message);
+  }
+  const message = `No pool serves ${live.task.modelRef} any more. Send the task again when one does.`;
+  fail(core, live, "POOL_UNAVAILABLE", message, {
+    policy_label: "retry",
+    retry_after_ms: limits.retryAfterMaxMs,
+  });
+}

@@ -1,0 +1,64 @@
+// Late binding: whenever a slot may have come free, the next task in order that can run on a free slot of its
+// set gets it. So no slot idles while its set has work for it, and nothing is bound to a replica while it
+// waits.
+
+import { dispatch } from "../attempts/dispatch.ts";
+import type { Core, Live, Replica, ReplicaSet } from "../state.ts";
+import { affinityOf } from "./affinity.ts";
+import { candidatesOf, requirementsOf, slotsFree } from "./candidates.ts";
+import { type Choice, decide } from "./choose.ts";
+import { rankOf } from "./replica-set.ts";
+
+type Chosen = Extract<Choice, { readonly decision: unknown }>;
+
+export function placeAll(core: Core, set: ReplicaSet): void {
+  while (set.queue.size + set.returns.size > 0 && set.replicas.some((replica) => slotsFree(replica) > 0)) {
+    const next = nextToRun(core, set);
+    if (next === undefined) return;
+    const replica = set.replicas.find(({ key }) => key === next.chosen.candidate.key) as Replica;
+    dispatch(core, set, next.live, replica, next.chosen.decision);
+  }
+}
+
+/** Returned work first; but what was preempted stays behind the class that displaced it. */
+function nextToRun(core: Core, set: ReplicaSet): { live: Live; chosen: Chosen } | undefined {
+  let chosen: Chosen | undefined;
+  const mayRun = (live: Live): boolean => {
+    const choice = choose(core, set, live);
+    if (choice.candidate === undefined) return false;
+    chosen = choice;
+    return true;
+  };
+  let displaced: Live | undefined;
+  let displacedChosen: Chosen | undefined;
+  for (const live of set.returns.items()) {
+    if (displaced !== undefined && live.resume?.preempted === true) continue;
+    if (!mayRun(live) || chosen === undefined) continue;
+    if (live.resume?.preempted !== true) return { live, chosen };
+    displaced = live;
+    displacedChosen = chosen;
+  }
+  const head = set.queue.next(mayRun);
+  if (displaced !== undefined && displacedChosen !== undefined) {
+    const urgent = head !== undefined && rankOf(head.priority) < rankOf(displaced.priority);
+    if (!urgent) return { live: displaced, chosen: displacedChosen };
+  }
+  return head === undefined || chosen === undefined ? undefined : { live: head, chosen };
+}
+
+export function choose(core: Core, set: ReplicaSet, live: Live): Choice {
+  const { state, nowMs } = core;
+  return decide(requirementsOf(live), candidatesOf(state, nowMs, set, live.jobId), {
+    strategy: state.settings.placement.strategy,
+    random: state.random,
+    last: state.lastPlace,
+    affinity: affinityOf(state, nowMs, set, live),
+    topology: nearby(set, state.sessions.get(live.sessionKey)?.lastReplica),
+  });
+}
+
+/** The topology of where the session ran last: among equals, what is near it is best. */
+function nearby(set: ReplicaSet, lastReplica: string | undefined): string | undefined {
+  if (lastReplica === undefined) return undefined;
+  return set.replicas.find(({ key }) => key === lastReplica)?.facts.topology;
+}

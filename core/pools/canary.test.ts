@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { facts, only, pool, settings, World } from "../fixtures/world.ts";
+import { inShare, modelFor } from "./canary.ts";
+
+function split(percent: number): World {
+  const pools = [pool({ canary: { modelRef: "n", percent } }), pool({ id: "q", modelRef: "n" })];
+  const world = new World({ settings: settings({ pools }), slots: 1 });
+  world.replica("q", "r0", { facts: facts({ modelDigest: `sha256:${"1".repeat(64)}` }) });
+  return world;
+}
+
+const sessions = Array.from({ length: 2000 }, (_, i) => `default/session-${i}`);
+const goes = (world: World, session: string) => modelFor(world.orchestrator.state, "m", session);
+
+test("a canary gets its percentage of sessions, and a session always goes the same way [ORCH-3033]", () => {
+  for (const percent of [0, 1, 10, 50, 100]) {
+    const world = split(percent);
+    const share = sessions.filter((session) => goes(world, session) === "n").length / sessions.length;
+    assert.ok(Math.abs(share - percent / 100) < 0.03, `${percent}% became ${share}`);
+  }
+  fc.assert(
+    fc.property(fc.string(), fc.nat({ max: 100 }), fc.nat({ max: 100 }), (session, one, other) => {
+      const [low, high] = one < other ? [one, other] : [other, one];
+      assert.ok(!inShare(session, low) || inShare(session, high));
+      assert.ok(!inShare(session, 0) && inShare(session, 100));
+    }),
+  );
+});
+
+test("a session of the canary's share runs in the canary's pool", () => {
+  const world = split(50);
+  const inCanary = sessions.map((key) => key.slice("default/".length));
+  for (const sessionId of inCanary.slice(0, 20)) {
+    world.submit(sessionId, { sessionId });
+    const [attempt] = world.attempts(sessionId);
+    assert.equal(attempt?.poolId, goes(world, `default/${sessionId}`) === "n" ? "q" : "p");
+    world.end(sessionId);
+  }
+});
+
+test("one action sends everybody back: the canary is retired, or its pool reloaded with the old model [ORCH-3033]", () => {
+  const retired = split(100);
+  assert.ok(sessions.every((session) => goes(retired, session) === "n"));
+  retired.say({ type: "ModelChanged", modelRef: "n", digest: null, state: "Retired" });
+  assert.ok(sessions.every((session) => goes(retired, session) === "m"));
+  assert.equal(only(retired.submit("a"), "DispatchAttempt")[0]?.poolId, "p");
+
+  const reloaded = split(100);
+  reloaded.say({ type: "ReloadRequested", poolId: "q", modelRef: "m", drainDeadlineMs: 0 });
+  assert.ok(sessions.every((session) => goes(reloaded, session) === "m"));
+  assert.equal(only(reloaded.submit("a"), "DispatchAttempt")[0]?.poolId, "p");
+  reloaded.replica("q", "r0", { epoch: 2 });
+  reloaded.say({ type: "ReloadEnded", poolId: "q", ok: true, engineVersion: "b1" });
+  assert.ok(sessions.every((session) => goes(reloaded, session) === "m"));
+  assert.equal(only(reloaded.submit("b"), "DispatchAttempt")[0]?.poolId, "q");
+});
+
+test("a canary that is not served takes nobody away", () => {
+  const world = split(100);
+  world.say({ type: "DrainRequested", poolId: "q", deadlineMs: 0 });
+  assert.equal(goes(world, "default/s"), "m");
+  world.say({ type: "ModelChanged", modelRef: "n", digest: null, state: "Canary" });
+  assert.equal(goes(split(100), "default/s"), "n");
+});
