@@ -10,6 +10,8 @@ export const limits = {
   rateLimitedClients: 100_000,
   /** A replica that comes up within this time still lets its pool admit tasks. */
   startingReplicaMs: 60_000,
+  /** After a loss a replica is left alone until it is heard of again, or for this long. */
+  doubtMs: 1000,
   retryAfterMinMs: 1,
   retryAfterMaxMs: 60_000,
   /** A first token is waited for at least this long. */

@@ -248,6 +248,7 @@ function timerFired(core: Core, { timer }: TimerFired): void {
     case "node":
       return nodeSilent(core, name);
     case "breaker":
+    case "doubt":
       return placeEverywhere(core);
     default:
       return;

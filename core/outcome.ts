@@ -36,7 +36,8 @@ export type LostReason =
   | "driver_reset"
   | "node"
   | "drain"
-  | "preempted";
+  | "preempted"
+  | "restart";
 
 export type AbortReason = "canceled" | "disconnect" | "watchdog" | "budget" | LostReason;
 

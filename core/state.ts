@@ -213,6 +213,8 @@ export interface Replica {
   facts: ReplicaFacts;
   setId: string;
   readyAtMs: number | undefined;
+  /** Until then nothing is sent to it, unless it is heard of again. */
+  doubtedUntilMs: number | undefined;
   lastError: string | undefined;
   rates: Rates;
   readonly running: Set<Live>;
@@ -233,6 +235,8 @@ export interface ReplicaSet {
 export interface ArrivalRate {
   perMs: number;
   atMs: number;
+  /** When the first one came; a short memory must not pass for a low rate. */
+  sinceMs: number | null;
 }
 
 /** What must be equal for two replicas to stand in for one another. */

@@ -162,9 +162,14 @@ function* hopelessIn(core: Core, { pool, prediction }: Target): Iterable<Live> {
   }
 }
 
+/** A prediction misses by its measured spread; a promise about a deadline keeps this many in reserve. */
+const spreadsInReserve = 2;
+
 function unmet({ task }: TaskSubmitted, { prediction }: Target): Refusal | undefined {
-  const { startMs, service } = prediction;
-  const finishMs = Math.round(startMs + (service === undefined ? 0 : totalMs(service)));
+  const { startMs, service, varianceMs2 } = prediction;
+  const expectedMs = startMs + (service === undefined ? 0 : totalMs(service));
+  const reserveMs = service?.measured === true ? spreadsInReserve * Math.sqrt(varianceMs2) : 0;
+  const finishMs = Math.round(expectedMs + reserveMs);
   if (finishMs <= task.deadlineMs) return undefined;
   const message =
     `The task would finish in about ${finishMs} ms (start in ${startMs} ms), after its deadline of ` +

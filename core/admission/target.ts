@@ -5,7 +5,7 @@ import type { Task } from "@llama-orch/contract";
 import { type Prediction, predictNewcomer } from "../estimate/outlook.ts";
 import type { Work } from "../estimate/rates.ts";
 import { limits } from "../limits.ts";
-import { ctxNeeded, isUp } from "../placement/candidates.ts";
+import { ctxNeeded, isUp, slotsFree } from "../placement/candidates.ts";
 import { has, type ModelNeeds } from "../placement/feasible.ts";
 import { comingInMs, type Readiness, readinessOf } from "../pools/readiness.ts";
 import type { Core, Pool, Replica, ReplicaSet, State } from "../state.ts";
@@ -66,10 +66,16 @@ function mayTake({ state, nowMs }: Core, pool: Pool, replica: Replica, task: Tas
   return has(needs, { quant: undefined, computeCapability: undefined, ...facts });
 }
 
+/** Where the speed is unknown every start is predicted alike; then the set with more free slots is first. */
 function earlier(a: Target, b: Target): number {
-  return (
-    a.prediction.startMs - b.prediction.startMs || (a.set.id < b.set.id ? -1 : a.set.id > b.set.id ? 1 : 0)
-  );
+  const byStart = a.prediction.startMs - b.prediction.startMs;
+  if (byStart !== 0) return byStart;
+  const bySlots = freeSlots(b.set) - freeSlots(a.set);
+  return bySlots !== 0 ? bySlots : a.set.id < b.set.id ? -1 : a.set.id > b.set.id ? 1 : 0;
+}
+
+function freeSlots({ replicas }: ReplicaSet): number {
+  return replicas.reduce((sum, replica) => sum + slotsFree(replica), 0);
 }
 
 /** Avoided pools are out; a device mask must be equal. */

@@ -86,8 +86,45 @@ test("a replica gets two tries of a task, and the task three in all", () => {
   world.lose("a");
   world.lose("a");
   world.lose("a");
-  assert.deepEqual(ran(world, "a"), ["r0", "r0", "r1"]);
+  assert.deepEqual(ran(world, "a"), ["r0", "r1", "r0"]);
   assert.equal(code(world, "a"), "REPLICA_EXHAUSTED");
+});
+
+test("a replica that lost an attempt gets none until it is heard of again, or for a second", () => {
+  const crash = { ending: { kind: "lost", reason: "crash", message: "it died" } } as const;
+  const silent = new World();
+  silent.submit("a");
+  silent.end("a", crash);
+  assert.deepEqual(ran(silent, "a"), ["r0"]);
+  silent.pass(999);
+  assert.deepEqual(ran(silent, "a"), ["r0"]);
+  silent.pass(1);
+  assert.deepEqual(ran(silent, "a"), ["r0", "r0"]);
+
+  const heard = new World();
+  heard.submit("a");
+  heard.end("a", crash);
+  heard.replica("p", "r0");
+  assert.deepEqual(ran(heard, "a"), ["r0", "r0"]);
+
+  const dead = new World();
+  dead.submit("a");
+  dead.end("a", crash);
+  dead.replica("p", "r0", { status: "backing_off", readyInMs: 3000 });
+  dead.pass(2999);
+  assert.deepEqual(ran(dead, "a"), ["r0"], "its tries are not used up on a dead process");
+  dead.replica("p", "r0", { epoch: 2 });
+  assert.deepEqual(ran(dead, "a"), ["r0", "r0"]);
+});
+
+test("what a crash takes along at once is one fault for the breaker, however many slots there were", () => {
+  const breaker = { threshold: 3, openMs: 300_000, maxRestarts: 10, windowMs: 60_000 };
+  const world = new World({ settings: settings({ pools: [pool({ breaker })] }), slots: 4 });
+  for (const id of ["a", "b", "c", "d"]) world.submit(id);
+  for (const id of ["a", "b", "c", "d"]) {
+    world.end(id, { ending: { kind: "lost", reason: "crash", message: "it died" } });
+  }
+  assert.equal(world.of("Note").filter(({ about }) => about === "breaker-opened").length, 0);
 });
 
 test("a task that every replica has failed before its first token ends with REPLICA_EXHAUSTED [CHK-F-04, CHK-J-07]", () => {
@@ -115,6 +152,7 @@ test("when a watchdog ended the last try the task ends with DECODE_TIMEOUT", () 
   for (let i = 1; i <= 3; i++) {
     world.say({ type: "AttemptStalled", jobId: "job-a", attempt: i });
     world.end("a", { ending: { kind: "aborted" }, frames: 1 });
+    world.pass(1000);
   }
   assert.equal(code(world, "a"), "DECODE_TIMEOUT");
   assert.equal(world.attempts("a").length, 3);

@@ -8,14 +8,30 @@ import { retryAfterMs } from "../estimate/backoff.ts";
 import { predictedMs } from "../estimate/outlook.ts";
 import { limits } from "../limits.ts";
 import type { LostReason } from "../outcome.ts";
+import { isDoubted } from "../placement/candidates.ts";
 import { home } from "../placement/home.ts";
 import { forgetTrial, noteFault } from "../pools/breaker.ts";
 import { enqueueReturned } from "../queue/waiting.ts";
-import type { Core, Live, Pool, Resume, Running } from "../state.ts";
+import type { Core, Live, Pool, Replica, Resume, Running } from "../state.ts";
 import { fail, finish, spentBy } from "./finish.ts";
 
 /** Nobody's fault: neither the task nor the pool is blamed. */
-const blameless: ReadonlySet<string> = new Set(["drain", "preempted"]);
+const blameless: ReadonlySet<string> = new Set(["drain", "preempted", "restart"]);
+
+/** Losses that may have taken the process along, which whoever watches it will say in a moment. */
+const doubtful: ReadonlySet<string> = new Set(["crash", "reset", "hung", "watchdog"]);
+
+export const doubtTimer = (replicaKey: string): string => `doubt ${replicaKey}`;
+
+/**
+ * Nothing is sent to a replica that has just lost an attempt until it is heard of again, or for a moment:
+ * else a dead process would use up the tries of its tasks before anybody has said that it is dead.
+ */
+function doubt(core: Core, replica: Replica): void {
+  if (replica.status !== "ready" || isDoubted(core.nowMs, replica)) return;
+  replica.doubtedUntilMs = core.nowMs + limits.doubtMs;
+  core.emit({ type: "SetTimer", timer: doubtTimer(replica.key), atMs: replica.doubtedUntilMs });
+}
 
 export function lose(
   core: Core,
@@ -32,7 +48,9 @@ export function lose(
     live.faults++;
     live.faultsByReplica ??= new Map();
     live.faultsByReplica.set(replica.key, (live.faultsByReplica.get(replica.key) ?? 0) + 1);
-    noteFault(core, pool, live.jobId);
+    if (!isDoubted(core.nowMs, replica)) noteFault(core, pool, live.jobId);
+    else forgetTrial(pool.breaker, live.jobId);
+    if (doubtful.has(reason)) doubt(core, replica);
   }
   const resume = resumeOf(live, reason === "preempted", continuable);
   if (resume === undefined) {

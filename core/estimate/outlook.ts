@@ -5,7 +5,7 @@ import type { Priority } from "@llama-orch/contract";
 import { isUp } from "../placement/candidates.ts";
 import type { Ahead } from "../queue/fair.ts";
 import type { ArrivalRate, Live, Pool, ReplicaSet, Running, State } from "../state.ts";
-import { predictStart, unknownSpeedMsPerPlace } from "./eta.ts";
+import { earliest, predictStart, unknownSpeedMsPerPlace } from "./eta.ts";
 import { onTimeProbability } from "./on-time.ts";
 import { type Service, serviceOf, totalMs, type Work } from "./rates.ts";
 
@@ -19,6 +19,9 @@ export interface Prediction {
 
 /** Arrivals are remembered for about this long. */
 const arrivalMemoryMs = 30_000;
+
+/** A rate is not told from less than this. */
+const arrivalSeenMinMs = 2000;
 
 /** An attempt that outlives its expectation is expected to need this share of its length again. */
 const overdueShare = 0.15;
@@ -40,7 +43,7 @@ export function predictNewcomer(
     return { position: queued.position, startMs, service, varianceMs2: 0 };
   }
   const claimed = queued.overtakable ? claimedBy(state, nowMs, set, who.priority, freeAtMs.length) : 0;
-  const startAtMs = predictStart({ freeAtMs, nowMs, claimed }, totalMs(work));
+  const startAtMs = predictStart({ freeAtMs, nowMs, claimed }, totalMs(work), ahead.items);
   const varianceMs2 = work.varianceMs2 / Math.max(1, freeAtMs.length) ** 2 + (service?.varianceMs2 ?? 0);
   return {
     position: queued.position,
@@ -50,7 +53,7 @@ export function predictNewcomer(
   };
 }
 
-/** Position and predicted start of everything that waits, by pouring task after task into the slots. */
+/** Position and predicted start of everything that waits, by dealing task after task to the slots. */
 export function* predictWaiting(
   state: State,
   nowMs: number,
@@ -78,13 +81,7 @@ function* waitingOf(set: ReplicaSet): Iterable<Live> {
   yield* set.queue.items();
 }
 
-function earliest(times: readonly number[]): number {
-  let at = 0;
-  for (let i = 1; i < times.length; i++) if ((times[i] as number) < (times[at] as number)) at = i;
-  return at;
-}
-
-const noService: Service = { prefillMs: 0, decodeMs: 0, varianceMs2: 0 };
+const noService: Service = { prefillMs: 0, decodeMs: 0, varianceMs2: 0, measured: true };
 
 /** The mean over the replicas that know their speed. */
 export function serviceOn(set: ReplicaSet, work: Work, items = 1): Service | undefined {
@@ -92,6 +89,7 @@ export function serviceOn(set: ReplicaSet, work: Work, items = 1): Service | und
   let prefillMs = 0;
   let decodeMs = 0;
   let varianceMs2 = 0;
+  let measured = false;
   for (const replica of set.replicas) {
     const service = serviceOf(replica.rates, replica.facts.speed, work, items);
     if (service === undefined) continue;
@@ -99,9 +97,15 @@ export function serviceOn(set: ReplicaSet, work: Work, items = 1): Service | und
     prefillMs += service.prefillMs;
     decodeMs += service.decodeMs;
     varianceMs2 += service.varianceMs2;
+    measured ||= service.measured;
   }
   if (known === 0) return undefined;
-  return { prefillMs: prefillMs / known, decodeMs: decodeMs / known, varianceMs2: varianceMs2 / known };
+  return {
+    prefillMs: prefillMs / known,
+    decodeMs: decodeMs / known,
+    varianceMs2: varianceMs2 / known,
+    measured,
+  };
 }
 
 /** Engine time that a live task is expected to need; undefined while the speed is unknown. */
@@ -117,10 +121,11 @@ export function slotsOf(state: State, nowMs: number, set: ReplicaSet): number[] 
   for (const replica of set.replicas) {
     const pool = state.pools.get(replica.poolId) as Pool;
     const up = isUp(state, pool, replica);
-    if (!up && (replica.readyAtMs === undefined || pool.draining !== undefined)) continue;
+    const upAtMs = up ? nowMs : (replica.readyAtMs ?? replica.doubtedUntilMs);
+    if (upAtMs === undefined || (!up && pool.draining !== undefined)) continue;
     for (const live of replica.running) freeAtMs.push(expectedEnd(live.place as Running, nowMs));
     const idle = replica.facts.slotsTotal - replica.facts.slotsElsewhere - replica.running.size;
-    for (let i = 0; i < idle; i++) freeAtMs.push(up ? nowMs : (replica.readyAtMs as number));
+    for (let i = 0; i < idle; i++) freeAtMs.push(upAtMs);
   }
   return freeAtMs;
 }
@@ -160,12 +165,20 @@ function withReturned(ahead: Ahead, lives: Iterable<Live>): Ahead {
 
 export function noteArrival(set: ReplicaSet, priority: Priority, serviceMs: number, nowMs: number): void {
   const arrivals = set.arrivals[priority];
-  arrivals.perMs = rateAt(arrivals, nowMs) + serviceMs / arrivalMemoryMs;
+  arrivals.perMs = faded(arrivals, nowMs) + serviceMs / arrivalMemoryMs;
   arrivals.atMs = nowMs;
+  arrivals.sinceMs ??= nowMs;
 }
 
-function rateAt({ perMs, atMs }: ArrivalRate, nowMs: number): number {
+function faded({ perMs, atMs }: ArrivalRate, nowMs: number): number {
   return perMs * Math.exp(-(nowMs - atMs) / arrivalMemoryMs);
+}
+
+/** Engine time that comes in per millisecond, by what was seen so far. */
+function rateAt(arrivals: ArrivalRate, nowMs: number): number {
+  if (arrivals.sinceMs === null) return 0;
+  const seenMs = Math.max(arrivalSeenMinMs, nowMs - arrivals.sinceMs);
+  return faded(arrivals, nowMs) / (1 - Math.exp(-seenMs / arrivalMemoryMs));
 }
 
 /**

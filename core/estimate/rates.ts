@@ -37,6 +37,8 @@ export interface Service {
   readonly prefillMs: number;
   readonly decodeMs: number;
   readonly varianceMs2: number;
+  /** False where it is only what the engine declares. */
+  readonly measured: boolean;
 }
 
 export function measure(rates: Rates, measured: Measured): void {
@@ -62,6 +64,7 @@ export function serviceOf(rates: Rates, declared: DeclaredSpeed, work: Work, ite
     prefillMs: prefillMs * items,
     decodeMs: decodeMs * items,
     varianceMs2: (rates.prefill.variance + rates.decode.variance + yieldSpread) * items,
+    measured: true,
   };
 }
 
@@ -72,7 +75,12 @@ function declaredService(
 ): Service | undefined {
   if (tokensPerS === undefined || tokensPerS <= 0) return undefined;
   const decodeMs = (work.outputTokens / tokensPerS) * 1000;
-  return { prefillMs: (firstTokenMs ?? 0) * items, decodeMs, varianceMs2: (decodeMs / 4) ** 2 };
+  return {
+    prefillMs: (firstTokenMs ?? 0) * items,
+    decodeMs,
+    varianceMs2: (decodeMs / 4) ** 2,
+    measured: false,
+  };
 }
 
 export function totalMs(service: Service): number {

@@ -85,7 +85,13 @@ function serves(state: State, nowMs: number, pool: Pool, replica: Replica, jobId
 
 /** Ready, on a node that is heard, in a pool that is not draining. */
 export function isUp(state: State, pool: Pool, replica: Replica): boolean {
-  return replica.status === "ready" && pool.draining === undefined && isHeard(state, replica);
+  if (replica.status !== "ready" || pool.draining !== undefined) return false;
+  return !isDoubted(state.nowMs, replica) && isHeard(state, replica);
+}
+
+/** It lost an attempt a moment ago, and nobody has said yet whether it lives. */
+export function isDoubted(nowMs: number, { doubtedUntilMs }: Replica): boolean {
+  return doubtedUntilMs !== undefined && nowMs < doubtedUntilMs;
 }
 
 /** On this machine, or on a node that is online. */

@@ -7,7 +7,7 @@ import type { ReplicaFacts } from "../events.ts";
 import { FairQueue } from "../queue/fair.ts";
 import { Fifo } from "../queue/fifo.ts";
 import type { PoolSettings } from "../settings.ts";
-import type { Live, Pool, Replica, ReplicaSet, SetKey, State } from "../state.ts";
+import type { ArrivalRate, Live, Pool, Replica, ReplicaSet, SetKey, State } from "../state.ts";
 
 export function setKeyOf(pool: Pool, facts: ReplicaFacts): SetKey {
   const { engine, samplerProfile, determinism } = pool.settings;
@@ -69,9 +69,11 @@ export function newSet(id: string, key: SetKey, settings: PoolSettings): Replica
     replicas: [],
     queue: fairQueue(settings),
     returns: new Fifo(),
-    arrivals: { interactive: { perMs: 0, atMs: 0 }, batch: { perMs: 0, atMs: 0 } },
+    arrivals: { interactive: noArrivals(), batch: noArrivals() },
   };
 }
+
+const noArrivals = (): ArrivalRate => ({ perMs: 0, atMs: 0, sinceMs: null });
 
 /** Pools that share a set are configured alike in what rules their common queue, so any of them may speak. */
 export function fairQueue(settings: PoolSettings): FairQueue<Live> {

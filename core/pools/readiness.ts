@@ -2,7 +2,7 @@
 
 import type { PreparationStep } from "@llama-orch/contract";
 import { limits } from "../limits.ts";
-import { isHeard, isUp } from "../placement/candidates.ts";
+import { isDoubted, isHeard, isUp } from "../placement/candidates.ts";
 import type { Pool, Replica, State } from "../state.ts";
 import { breakerState } from "./breaker.ts";
 
@@ -29,9 +29,12 @@ export function readinessOf(state: State, nowMs: number, pool: Pool): Readiness 
 }
 
 /**
- * One that starts or loads without saying for how long is expected; one that backs off must say until when.
+ * One that starts or loads without saying for how long is expected; one that backs off must say until when;
+ * one in doubt gets its next chance soon.
  */
-export function comingInMs(nowMs: number, { status, readyAtMs }: Replica): number {
+export function comingInMs(nowMs: number, replica: Replica): number {
+  const { status, readyAtMs, doubtedUntilMs } = replica;
+  if (isDoubted(nowMs, replica)) return (doubtedUntilMs as number) - nowMs;
   const expected = status === "starting" || status === "loading";
   if (!expected && status !== "backing_off") return Infinity;
   if (readyAtMs === undefined) return expected ? 0 : Infinity;

@@ -94,8 +94,8 @@ export const mutants: readonly Mutant[] = [
   {
     breaks: "a draining pool gets no work",
     file: "placement/candidates.ts",
-    find: " && pool.draining === undefined && isHeard",
-    replace: " && isHeard",
+    find: 'if (replica.status !== "ready" || pool.draining !== undefined) return false;',
+    replace: 'if (replica.status !== "ready") return false;',
   },
   {
     breaks: "a reader that comes back in time keeps its task",

@@ -245,10 +245,10 @@ export class Judge implements Witness {
     if (this.#options.calm) assert.equal(found.attempts, 1, `${who}, and nothing went wrong before.`);
   }
 
-  /** A task is tried three times; drains and preemption are nobody's fault. */
+  /** A task is tried three times; drains, preemption and restarts are nobody's fault. */
   #lose(jobId: string, reason: string): void {
     const found = this.cases.get(jobId) as Case;
-    if (reason !== "drain" && reason !== "preempted") found.faults++;
+    if (!/^(drain|preempted|restart)$/.test(reason)) found.faults++;
     assert(found.faults <= 3, `Task ${jobId} has lost ${found.faults} attempts.`);
   }
 

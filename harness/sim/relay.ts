@@ -312,7 +312,7 @@ export class Relay {
       type: "AttemptEnded",
       jobId,
       attempt,
-      ending: { kind: "lost", reason: "reset", message: "The orchestrator was restarted." },
+      ending: { kind: "lost", reason: "restart", message: "The orchestrator was restarted." },
       frames: stream.frames.length,
       continuable: stream.prompt.seed % 16 !== 0,
       tokensOut: stream.tokensOut,

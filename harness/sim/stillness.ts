@@ -29,10 +29,12 @@ export function assertNoIdleSlot({ state }: Orchestrator): void {
 
 function isFree(
   { settings, nodes, pools, timers, nowMs }: State,
-  { poolId, facts, status, running }: Replica,
+  { key, poolId, facts, status, running, doubtedUntilMs }: Replica,
 ): boolean {
   const pool = pools.get(poolId);
   if (pool === undefined || status !== "ready" || pool.draining !== undefined) return false;
+  // It lost an attempt, and its timer has not fired yet.
+  if (doubtedUntilMs !== undefined && timers.has(`doubt ${key}`)) return false;
   const { openUntilMs, trial } = pool.breaker;
   if (openUntilMs !== undefined && (nowMs <= openUntilMs || trial !== undefined)) return false;
   // Its timer is due and comes next.
