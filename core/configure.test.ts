@@ -93,6 +93,20 @@ test("a pool that goes while another swaps its model leaves its tasks to wait fo
   assert.deepEqual([...world.orchestrator.state.pools.keys()], ["q"]);
 });
 
+test("what waited for a swap to end is looked after when the pool that swapped goes", () => {
+  const world = new World({ settings: settings({ pools: [pool(), pool({ id: "q", modelRef: "n" })] }) });
+  const modelDigest = `sha256:${"1".repeat(64)}`;
+  world.replica("q", "r0", { facts: facts({ modelDigest }) });
+  world.submit("running", { modelRef: "n" });
+  world.submit("waits", { modelRef: "n" });
+  world.say({ type: "ReloadRequested", poolId: "p", modelRef: "o", drainDeadlineMs: 0 });
+  world.say({ type: "ReplicaRemoved", poolId: "q", replicaId: "r0", reason: "crash" });
+  assert.equal(code(world, "waits"), undefined);
+  configure(world, pool({ id: "q", modelRef: "n" }));
+  assert.equal(code(world, "waits"), "POOL_UNAVAILABLE");
+  assert.equal(world.orchestrator.state.sets.size, 0);
+});
+
 test("whoever waits for the reload of a pool that goes is told", () => {
   const world = queued();
   world.say({ type: "ReloadRequested", poolId: "p", modelRef: "n", drainDeadlineMs: 1000 });

@@ -4,9 +4,9 @@
 import { newDrain } from "./estimate/backoff.ts";
 import { fairQueue, joinSet, leaveSet } from "./placement/replica-set.ts";
 import { closedBreaker } from "./pools/breaker.ts";
-import { forgetRetired } from "./pools/drain.ts";
-import { abandonReload } from "./pools/reload.ts";
-import { abandonSet, loseRunning, reseat } from "./pools/replicas.ts";
+import { abandonReload, releaseSets } from "./pools/reload.ts";
+import { loseRunning, reseat } from "./pools/replicas.ts";
+import { forgetClasses } from "./pools/slo.ts";
 import type { Ticket } from "./queue/fair.ts";
 import { Fifo } from "./queue/fifo.ts";
 import type { PoolSettings, Settings } from "./settings.ts";
@@ -15,6 +15,7 @@ import type { Core, Live, Pool, ReplicaSet, Waiting } from "./state.ts";
 export function configure(core: Core, settings: Settings): void {
   const { state } = core;
   state.settings = settings;
+  forgetClasses(state);
   const wanted = new Set(settings.pools.map((pool) => pool.id));
   for (const pool of [...state.pools.values()]) if (!wanted.has(pool.id)) retirePool(core, pool);
   for (const pool of settings.pools) {
@@ -74,10 +75,8 @@ function retirePool(core: Core, pool: Pool): void {
     replica.status = "stopped";
     leaveSet(core.state, replica);
   }
-  for (const setId of new Set([...pool.replicas.values()].map((replica) => replica.setId))) {
-    abandonSet(core, setId);
-  }
-  forgetRetired(core, pool);
+  // Its own sets, and those that were left alone while it swapped its model.
+  releaseSets(core);
 }
 
 /** The same tasks in the same order, charged from now on by the new weights. */

@@ -174,7 +174,6 @@ export type NoteAbout =
   | "preempted-soft"
   | "preempted-hard"
   | "resumed"
-  | "no-capacity"
   | "replay-mismatch"
   | "breaker-opened"
   | "breaker-closed"

@@ -2,7 +2,6 @@
 // failure is a bug of the core and names itself.
 
 import { limits } from "./limits.ts";
-import { waitingIn } from "./queue/waiting.ts";
 import type { Live, Pool, ReplicaSet, State } from "./state.ts";
 
 export function assertInvariants(state: State): void {
@@ -33,11 +32,6 @@ function assertPool(state: State, pool: Pool): void {
     `pool ${pool.id} counts ${pool.waitingBodyBytes} bytes, has ${bytes}`,
   );
   for (const replica of pool.replicas.values()) {
-    const { size } = replica.running;
-    check(
-      size <= replica.facts.slotsTotal,
-      `replica ${replica.key} runs ${size} on ${replica.facts.slotsTotal}`,
-    );
     for (const live of replica.running) {
       check(
         live.place?.kind === "running" && live.place.replica === replica,
@@ -103,11 +97,6 @@ function assertWithin(
     const used = account.spent[kind] + account.reserved[kind];
     check(used <= limit + noise, `${who} may use ${limit} ${kind} and has ${used} in use`);
   }
-}
-
-export function assertBounds(pool: Pool): void {
-  const waiting = waitingIn(pool);
-  check(waiting <= pool.settings.capacity, `pool ${pool.id} holds ${waiting} of ${pool.settings.capacity}`);
 }
 
 function check(holds: boolean, otherwise: string): asserts holds {

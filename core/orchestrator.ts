@@ -16,7 +16,7 @@ import type { Event, EventType, TimerFired } from "./events.ts";
 import { assertInvariants } from "./invariants.ts";
 import { nodeDeregistered, nodeHeard, nodeRegistered, nodeSilent } from "./nodes.ts";
 import { placeAll } from "./placement/place.ts";
-import { beginDrain, drainDeadline, drainProgress } from "./pools/drain.ts";
+import { drainDeadline, drainProgress, drainRequested } from "./pools/drain.ts";
 import { reloadEnded, reloadRequested } from "./pools/reload.ts";
 import { replicaRemoved, replicaReported } from "./pools/replicas.ts";
 import { deadlineTimer, waitingIn } from "./queue/waiting.ts";
@@ -182,12 +182,9 @@ const handlers: Handlers = {
   },
   DrainRequested: (core, { poolId, deadlineMs }) => {
     const pool = core.state.pools.get(poolId);
-    if (pool !== undefined) beginDrain(core, pool, deadlineMs);
+    if (pool !== undefined) drainRequested(core, pool, deadlineMs);
   },
-  ReloadRequested: (core, event) => {
-    const pool = core.state.pools.get(event.poolId);
-    if (pool !== undefined) reloadRequested(core, pool, event);
-  },
+  ReloadRequested: reloadRequested,
   ReloadEnded: (core, event) => {
     const pool = core.state.pools.get(event.poolId);
     if (pool !== undefined) reloadEnded(core, pool, event);
@@ -220,6 +217,7 @@ function placeEverywhere(core: Core): void {
 
 function placeIn(core: Core, set: ReplicaSet | undefined): void {
   if (set === undefined) return;
+  expireDue(core);
   placeAll(core, set);
   preemptFor(core, set);
 }

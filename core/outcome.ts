@@ -39,7 +39,7 @@ export type LostReason =
   | "preempted"
   | "restart";
 
-export type AbortReason = "canceled" | "disconnect" | "watchdog" | "budget" | LostReason;
+export type AbortReason = "canceled" | "disconnect" | "watchdog" | LostReason;
 
 export type CancelReason = "client" | "disconnect";
 

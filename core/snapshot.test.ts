@@ -3,6 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { act, stage, steps } from "./fixtures/play.ts";
 import { facts, only, pool, settings, World } from "./fixtures/world.ts";
+import { limits } from "./limits.ts";
 import { Orchestrator } from "./orchestrator.ts";
 
 const restored = (of: Orchestrator) => Orchestrator.restore(JSON.parse(JSON.stringify(of.snapshot())));
@@ -103,6 +104,28 @@ test("a set that waits for its only replica keeps its weights", () => {
     [...orchestrator.state.sets.values()].flatMap((set) => [...set.queue.items()].map(({ jobId }) => jobId));
   assert.ok(order(world.orchestrator).length === 16);
   assert.deepEqual(order(restored(world.orchestrator)), order(world.orchestrator));
+});
+
+test("an id that was accepted again is remembered by its last end when its first is forgotten", () => {
+  const world = new World({ settings: settings({ rememberMs: 1000 }) });
+  const serve = (id: string) => {
+    world.submit(id);
+    world.end(id);
+  };
+  serve("again");
+  const snapshot = world.orchestrator.snapshot();
+  const [[, known] = assert.fail()] = snapshot.ended;
+  const others = Array.from(
+    { length: limits.rememberedAnswers - 2 },
+    (_, i) => [`other${i}`, known] as const,
+  );
+  world.orchestrator = Orchestrator.restore({ ...snapshot, ended: [...snapshot.ended, ...others] });
+  world.pass(1001);
+  serve("again");
+  serve("last");
+  assert.equal(world.orchestrator.state.ended.size, limits.rememberedAnswers);
+  world.orchestrator = restored(world.orchestrator);
+  assert.equal(only(world.submit("again"), "RepeatAnswer").length, 1);
 });
 
 test("the generator goes on where it was, so that chance is the same on both sides of a restart", () => {

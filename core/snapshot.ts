@@ -78,7 +78,7 @@ export function snapshotOf(state: State): Snapshot {
     lives: [...state.jobs.values()].map(liveRecord),
     pools: [...state.pools.values()].map(poolRecord),
     sets: [...state.sets.values()].map(setRecord),
-    ended: [...state.ended.items()].map((key) => [key, withoutLive(state.tasks.get(key) as Known)] as const),
+    ended: [...state.ended.items()].map(({ key, known }) => [key, withoutLive(known)] as const),
     models: [...state.models],
     nodes: [...state.nodes],
     sessions: [...state.sessions],
@@ -149,9 +149,10 @@ export function restoreState(state: State, given: Snapshot): void {
   const snapshot = structuredCloneJson(given);
   Object.assign(state, { lastPlace: undefined }, snapshot.scalars);
   state.random = new Random(snapshot.random);
-  for (const [key, known] of snapshot.ended) {
-    state.ended.push(key);
-    state.tasks.set(key, { ...known, live: undefined });
+  for (const [key, record] of snapshot.ended) {
+    const known: Known = { ...record, live: undefined };
+    state.ended.push({ key, known });
+    state.tasks.set(key, known);
   }
   fill(state.models, snapshot.models);
   fill(state.nodes, snapshot.nodes);

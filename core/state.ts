@@ -32,8 +32,8 @@ export interface State {
   readonly jobs: Map<string, Live>;
   /** Accepted tasks by tenant and task id, ended ones too while their first answer is remembered. */
   readonly tasks: Map<string, Known>;
-  /** Keys of ended tasks, longest ended first. */
-  readonly ended: Fifo<string>;
+  /** Ended tasks, longest ended first; an id that was accepted again stands here once for each end. */
+  readonly ended: Fifo<Ended>;
   /** Where round-robin placed last. */
   lastPlace: string | undefined;
   readonly pools: Map<string, Pool>;
@@ -160,6 +160,11 @@ export interface Known {
   endedAtMs: number | undefined;
 }
 
+export interface Ended {
+  readonly key: string;
+  readonly known: Known;
+}
+
 export interface Pool {
   readonly id: string;
   settings: PoolSettings;
@@ -194,6 +199,8 @@ export interface Reload {
   readonly sinceMs: number;
   /** The pool was being drained anyway and stays so if the reload fails. */
   readonly wasDraining: boolean;
+  /** An operator drained the pool meanwhile: it stays drained however the reload ends. */
+  drainAsked: boolean;
   swapping: boolean;
 }
 
@@ -213,6 +220,7 @@ export interface Replica {
   facts: ReplicaFacts;
   setId: string;
   readyAtMs: number | undefined;
+  reportedAtMs: number;
   /** Until then nothing is sent to it, unless it is heard of again. */
   doubtedUntilMs: number | undefined;
   lastError: string | undefined;

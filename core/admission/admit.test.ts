@@ -36,20 +36,6 @@ const flaws: readonly Flaw[] = [
     code: "TASK_CONFLICT",
     says: /other fields/,
   },
-  {
-    name: "shutdown",
-    happened: (world) => world.say({ type: "ShutdownBegan" }),
-    code: "POOL_UNAVAILABLE",
-    label: "retry",
-    says: /shutting down/,
-  },
-  {
-    name: "a full disk",
-    happened: (world) => world.say({ type: "StorageChanged", full: true }),
-    code: "POOL_UNAVAILABLE",
-    label: "storage",
-    says: /disk/,
-  },
   { name: "an unknown pin", task: { placement: pinned }, code: "INVALID_PARAMS", says: /pin_pool_id/ },
   { name: "too much context", task: { ctx: 4097 }, code: "INVALID_PARAMS", says: /^ctx: given 4097/ },
   {
@@ -116,6 +102,20 @@ const flaws: readonly Flaw[] = [
     code: "INVALID_PARAMS",
     label: "budget",
     says: /tokens left/,
+  },
+  {
+    name: "shutdown",
+    happened: (world) => world.say({ type: "ShutdownBegan" }),
+    code: "POOL_UNAVAILABLE",
+    label: "retry",
+    says: /shutting down/,
+  },
+  {
+    name: "a full disk",
+    happened: (world) => world.say({ type: "StorageChanged", full: true }),
+    code: "POOL_UNAVAILABLE",
+    label: "storage",
+    says: /disk/,
   },
   {
     name: "a draining pool",
@@ -248,4 +248,40 @@ test("feasibility adds first token and tokens ÷ rate to the start; without hint
   assert.equal(accepted(blind, "first", { deadlineMs: 1 }), true);
   assert.equal(accepted(blind, "second", { deadlineMs: 99 }), false);
   assert.equal(accepted(blind, "third", { deadlineMs: 100 }), true);
+});
+
+test("of the wished targets the first in time is chosen; where none is, the soonest finish is told", () => {
+  const pools = ["p", "q"].map((id) => pool({ id }));
+  const world = new World({ settings: settings({ pools }), ready: false });
+  for (const id of ["p", "q"]) {
+    const declared = { speed: { tokensPerS: id === "p" ? 20 : 10 }, computeFingerprint: id };
+    world.replica(id, "r", { facts: facts(declared) });
+  }
+  const placement = { mode: "prefer", preferPools: ["p"], avoidPools: [], allowFallback: true } as const;
+  world.submit("busy", { maxTokens: 100, placement });
+  const send = (id: string, deadlineMs: number) => world.submit(id, { deadlineMs, placement });
+  const [refused] = only(send("late", 999), "RefuseTask");
+  assert.equal(refused?.code, "DEADLINE_UNMET");
+  assert.equal(refused?.details.earliest_finish_ms, 1000, "q, not p with 5500");
+  assert.equal(only(send("hasty", 1000), "AcceptTask")[0]?.poolId, "q");
+  assert.equal(only(send("patient", 5500), "AcceptTask")[0]?.poolId, "p");
+});
+
+test("room comes before the deadline: full pools are told, and who makes room goes only for a task in time", () => {
+  const pools = ["p", "q"].map((id) => pool({ id, capacity: 1, fullPolicy: "drop-lru" }));
+  const world = new World({ settings: settings({ pools: pools.slice(0, 1) }), ready: false });
+  world.replica("p", "r", { facts: facts({ speed: { tokensPerS: 10 } }) });
+  for (const id of ["runs", "waits"]) world.submit(id);
+  assert.equal(
+    only(world.batch("less urgent", { deadlineMs: 1 }), "RefuseTask")[0]?.code,
+    "QUEUE_FULL_DROP_LRU",
+  );
+  const late = world.submit("late", { deadlineMs: 1 });
+  assert.equal(only(late, "RefuseTask")[0]?.code, "DEADLINE_UNMET");
+  assert.equal(world.outcome("waits"), undefined);
+  world.say({ type: "Configured", settings: settings({ pools }) });
+  world.replica("q", "r", { facts: facts({ speed: { tokensPerS: 1 }, computeFingerprint: "q" }) });
+  const effects = world.submit("in time only on p", { deadlineMs: 3000 });
+  assert.equal(only(effects, "AcceptTask")[0]?.poolId, "p");
+  assert.equal(world.outcome("waits")?.kind, "failed");
 });

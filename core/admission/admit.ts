@@ -2,18 +2,19 @@
 // tenant, is there a pool, is there room, can it be in time. All of it only reads; a refusal consumes nothing
 // but the caller's rate-limit token. The first reason is the one that is told.
 
+import { serviceOn } from "../estimate/outlook.ts";
 import { totalMs } from "../estimate/rates.ts";
 import type { TaskSubmitted, Verdict } from "../events.ts";
 import { limits } from "../limits.ts";
 import type { Refusal } from "../outcome.ts";
 import type { ModelNeeds } from "../placement/feasible.ts";
 import { modelFor } from "../pools/canary.ts";
-import { lastErrorOf, readinessOf } from "../pools/readiness.ts";
 import { shedMs } from "../pools/slo.ts";
 import { findSession, sessionKey } from "../sessions.ts";
-import type { Core, Live, Pool, Reservation, Session, Tenant } from "../state.ts";
+import type { Core, Live, Pool, ReplicaSet, Reservation, Session, Tenant } from "../state.ts";
 import { checkBudgets, reservationOf } from "./budget.ts";
 import { guardDeterminism, guardModel, guardPin, guardTokens, promptTokensOf } from "./guard.ts";
+import { closed, noPool } from "./pool-state.ts";
 import { checkTenantQuota, takeClientToken } from "./quota.ts";
 import { refuse } from "./refusal.ts";
 import { planRoom, type RoomPlan } from "./shed.ts";
@@ -25,6 +26,7 @@ export interface Admission {
   readonly target: Target;
   readonly room: RoomPlan;
   readonly reservation: Reservation;
+  /** Speaks for all pools of the model in what is counted per client or tenant, not per pool. */
   readonly lead: Pool;
   readonly sessionKey: string;
   readonly promptTokens: number;
@@ -37,8 +39,9 @@ export function admit(core: Core, event: TaskSubmitted): Admission | Refusal {
   const key = sessionKey(task.tenantId, task.sessionId);
   const session = findSession(state, nowMs, key);
   const pinned = task.placement.mode === "pin";
-  const modelRef = pinned ? task.modelRef : modelFor(state, task.modelRef, key);
+  const modelRef = pinned ? task.modelRef : modelFor(state, task, key);
   const pools = poolsFor(state, modelRef, task);
+  // Quotas and rates count across pools and come before one is chosen; so the first configured one sets them.
   const [lead] = pools;
   return (
     guardPin(event, state) ??
@@ -48,7 +51,8 @@ export function admit(core: Core, event: TaskSubmitted): Admission | Refusal {
     guardModel(event, state.models.get(modelRef), session) ??
     takeClientToken(state, nowMs, event.client, task.priority, lead) ??
     guardVerdict(event) ??
-    checkAccounts(core, event, session, tenantOf(state, task.tenantId), lead) ??
+    checkAccounts(core, event, session, tenantOf(state, task.tenantId), pools) ??
+    closed(state) ??
     findPlace(core, event, pools, key)
   );
 }
@@ -78,9 +82,10 @@ function checkAccounts(
   event: TaskSubmitted,
   session: Session | undefined,
   tenant: Tenant,
-  lead: Pool | undefined,
+  pools: readonly Pool[],
 ): Refusal | undefined {
   const { state, nowMs } = core;
+  const [lead] = pools;
   const { maxTurns } = state.settings.session;
   const drainMs = lead?.drain.gap.count ? lead.drain.gap.value : 1000;
   const quota = checkTenantQuota(state, nowMs, tenant, event.memoryBytes ?? 0, lead, drainMs);
@@ -89,7 +94,7 @@ function checkAccounts(
     const message = `session_max_turns: the session has taken its ${maxTurns} turns. Begin a new session.`;
     return refuse("INVALID_PARAMS", message);
   }
-  return checkBudgets(state, reservationOf(state, event.task, lead), session, tenant);
+  return checkBudgets(state, reservationOf(state, event.task, pools), session, tenant);
 }
 
 function findPlace(
@@ -106,16 +111,14 @@ function findPlace(
     const message = `${task.priority} tasks miss their objectives and are held back for now.`;
     return refuse("ADMISSION_REJECT", message, { policy_label: "circuit-open", retry_after_ms: shed });
   }
-  const needs = { promptTokens, outputTokens, ...modelNeeds(event) };
+  const needs = { promptTokens, outputTokens, memoryBytes: event.memoryBytes ?? 0, ...modelNeeds(event) };
   const targets = wished(targetsFor(core, task, pools, needs), event.verdict);
-  if (targets.length === 0) return noPool(core, event, pools);
-  const { target, room } = firstWithRoom(core, event, targets, outputTokens);
-  if ("code" in room) return room;
-  const late = unmet(event, target);
-  if (late !== undefined) return late;
+  if (targets.length === 0) return noPool(core, task, pools, needs);
+  const place = choose(core, event, targets, outputTokens);
+  if ("code" in place) return place;
+  const reservation = reservationOf(core.state, task, pools);
   const lead = pools[0] as Pool;
-  const reservation = reservationOf(core.state, task, lead);
-  return { target, room, reservation, lead, promptTokens, outputTokens, sessionKey: session };
+  return { ...place, reservation, lead, promptTokens, outputTokens, sessionKey: session };
 }
 
 /**
@@ -133,31 +136,49 @@ export function modelNeeds({ extensions = none, quant, computeCapability }: Task
 
 const none: readonly string[] = [];
 
-/** A full policy acts on the best target only when no target has room as it is. */
-function firstWithRoom(
+interface Place {
+  readonly target: Target;
+  readonly room: RoomPlan;
+}
+
+/**
+ * The first target with room where the task ends in time. A full policy acts only when no such target has
+ * room as it is. Room is told before the deadline: a task is late only where it could have waited at all.
+ */
+function choose(
   core: Core,
   event: TaskSubmitted,
   targets: readonly Target[],
   outputTokens: number,
-): { readonly target: Target; readonly room: RoomPlan | Refusal } {
+): Place | Refusal {
   const newcomer = { priority: event.task.priority, outputTokens, bodyBytes: event.bodyBytes };
-  let first: { target: Target; room: RoomPlan | Refusal } | undefined;
+  let evicting: Place | undefined;
+  let full: Refusal | undefined;
+  let soonest: Target | undefined;
   for (const target of targets) {
     const service = target.prediction.service;
     const gapMs = service === undefined ? 1000 : totalMs(service);
-    const room = planRoom(target.pool, newcomer, () => hopelessIn(core, target), gapMs);
-    if (!("code" in room) && room.evict.length === 0) return { target, room };
-    if (first === undefined || ("code" in first.room && !("code" in room))) first = { target, room };
+    const room = planRoom(target.pool, newcomer, () => hopelessIn(core, target.pool), gapMs);
+    if ("code" in room) {
+      full ??= room;
+    } else if (finishOf(target) > event.task.deadlineMs) {
+      if (soonest === undefined || finishOf(target) < finishOf(soonest)) soonest = target;
+    } else if (room.evict.length === 0) {
+      return { target, room };
+    } else {
+      evicting ??= { target, room };
+    }
   }
-  return first as { target: Target; room: RoomPlan | Refusal };
+  return evicting ?? (soonest === undefined ? (full as Refusal) : unmet(event, soonest));
 }
 
 /** Waiting tasks of the pool that could not end in time even if they started now. */
-function* hopelessIn(core: Core, { pool, prediction }: Target): Iterable<Live> {
-  const leastMs = prediction.service === undefined ? 0 : prediction.service.prefillMs;
+function* hopelessIn({ state, nowMs }: Core, pool: Pool): Iterable<Live> {
   for (const priority of ["batch", "interactive"] as const) {
     for (const live of pool.waiting[priority].items()) {
-      if (core.nowMs + leastMs >= live.deadlineAtMs) yield live;
+      const set = state.sets.get(live.setId) as ReplicaSet;
+      const leastMs = serviceOn(set, live)?.prefillMs ?? 0;
+      if (nowMs + leastMs >= live.deadlineAtMs) yield live;
     }
   }
 }
@@ -165,36 +186,19 @@ function* hopelessIn(core: Core, { pool, prediction }: Target): Iterable<Live> {
 /** A prediction misses by its measured spread; a promise about a deadline keeps this many in reserve. */
 const spreadsInReserve = 2;
 
-function unmet({ task }: TaskSubmitted, { prediction }: Target): Refusal | undefined {
+/** From now, and with what is kept in reserve. */
+function finishOf({ prediction }: Target): number {
   const { startMs, service, varianceMs2 } = prediction;
   const expectedMs = startMs + (service === undefined ? 0 : totalMs(service));
   const reserveMs = service?.measured === true ? spreadsInReserve * Math.sqrt(varianceMs2) : 0;
-  const finishMs = Math.round(expectedMs + reserveMs);
-  if (finishMs <= task.deadlineMs) return undefined;
+  return Math.round(expectedMs + reserveMs);
+}
+
+function unmet({ task }: TaskSubmitted, target: Target): Refusal {
+  const { startMs } = target.prediction;
+  const finishMs = finishOf(target);
   const message =
     `The task would finish in about ${finishMs} ms (start in ${startMs} ms), after its deadline of ` +
     `${task.deadlineMs} ms. Allow at least ${finishMs} ms.`;
   return refuse("DEADLINE_UNMET", message, { earliest_finish_ms: finishMs, predicted_start_ms: startMs });
-}
-
-function noPool(core: Core, { task }: TaskSubmitted, pools: readonly Pool[]): Refusal {
-  const states = pools.map((pool) => readinessOf(core.state, core.nowMs, pool));
-  const lastError = lastErrorOf(pools);
-  const why = lastError === undefined ? "" : ` Last error: ${lastError}`;
-  const details = { retry_after_ms: retryOf(states) };
-  const unready = states.some(({ kind }) => kind === "draining" || kind === "open");
-  if (unready || task.placement.mode === "pin") {
-    return refuse("POOL_UNREADY", `The pools of ${task.modelRef} are draining or resting.${why}`, details);
-  }
-  if (states.some(({ kind }) => kind === "serving" || kind === "coming")) {
-    const message = `placement: no pool of ${task.modelRef} that serves now can run the task as it is wished.`;
-    return refuse("POOL_UNAVAILABLE", message, { ...details, policy_label: "retry" });
-  }
-  const message = `No pool serves ${task.modelRef} with ${task.engine} now.${why}`;
-  return refuse("POOL_UNAVAILABLE", message, { ...details, policy_label: "retry" });
-}
-
-function retryOf(states: readonly ReturnType<typeof readinessOf>[]): number {
-  const known = states.flatMap((state) => (state.kind === "open" ? [Math.ceil(state.inMs)] : []));
-  return Math.min(limits.retryAfterMaxMs, Math.max(1, ...known, known.length === 0 ? 5000 : 1));
 }

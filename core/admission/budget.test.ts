@@ -154,3 +154,11 @@ test("no number of tasks at once, whatever becomes of them, overspends a session
     }),
   );
 });
+
+test("the worst case holds for every pool that may run the task, whichever comes first in the configuration", () => {
+  const walled = pool({ timeouts: { idleMs: 5000, wallMs: 1000 } });
+  const world = worldWith({ perSession: { timeMs: 10_000 }, pools: [walled, pool({ id: "q" })] });
+  assert.equal(label(world.submit("1", { ...s, deadlineMs: 10_001 })), "budget");
+  assert.equal(label(world.submit("2", { ...s, deadlineMs: 9000 })), undefined);
+  assert.equal(left(world)[1], 1000);
+});

@@ -8,12 +8,16 @@ import type { Budgets } from "../settings.ts";
 import type { Live, Pool, Reservation, Session, Spent, State, Tenant } from "../state.ts";
 import { refuse } from "./refusal.ts";
 
-/** What a task may spend at most. */
-export function reservationOf(state: State, task: Task, pool: Pool | undefined): Reservation {
-  const { wallMs } = pool?.settings.timeouts ?? {};
+/**
+ * What a task may spend at most, on whichever of the pools: budgets are checked before one is chosen, and a
+ * task that waits may still run in another one than it was admitted to.
+ */
+export function reservationOf(state: State, task: Task, pools: readonly Pool[]): Reservation {
+  const wallMs = pools.map(({ settings }) => settings.timeouts.wallMs ?? task.deadlineMs);
+  const longestMs = wallMs.length === 0 ? task.deadlineMs : Math.max(...wallMs);
   return {
     tokens: task.maxTokens,
-    timeMs: Math.min(wallMs ?? task.deadlineMs, task.deadlineMs),
+    timeMs: Math.min(longestMs, task.deadlineMs),
     cost: task.maxTokens * state.settings.session.costPerToken,
   };
 }

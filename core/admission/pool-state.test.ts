@@ -13,6 +13,7 @@ const verdict = (world: World, id: string, fields: Parameters<World["submit"]>[1
   return refused === undefined ? "accepted" : [refused.code, refused.details.policy_label];
 };
 
+const breaker = { threshold: 2, openMs: 7000, maxRestarts: 10, windowMs: 60_000 };
 const unavailable = ["POOL_UNAVAILABLE", "retry"];
 const unready = ["POOL_UNREADY", undefined];
 const soon = limits.startingReplicaMs - 1;
@@ -80,7 +81,44 @@ test("a pinned task gets POOL_UNREADY whatever keeps its pool from serving [OC-C
   }
 });
 
-const breaker = { threshold: 2, openMs: 7000, maxRestarts: 10, windowMs: 60_000 };
+test("a pinned task is told what its pool really is, and when it can come again if that is known [OC-CORE-1019]", () => {
+  const pin = { mode: "pin", pinPoolId: "p", preferPools: [], avoidPools: [], allowFallback: true } as const;
+  const told = (happens: (world: World) => unknown, event = {}, configured = pool({ breaker })) => {
+    const world = new World({ settings: settings({ pools: [configured] }) });
+    happens(world);
+    const [refused] = only(world.submit("x", { placement: pin }, event), "RefuseTask");
+    return [refused?.code, refused?.message, refused?.details.retry_after_ms];
+  };
+  const as = (state: State) => (world: World) => world.replica("p", "r0", state);
+  const words = (text: string, retryMs = 5000) => ["POOL_UNREADY", `The pinned pool p ${text}`, retryMs];
+  assert.deepEqual(
+    told(as({ status: "failed", lastError: "exit 1" })),
+    words("has failed. Last error: exit 1"),
+  );
+  assert.deepEqual(
+    told(as({ status: "backing_off", readyInMs: late, lastError: "exit 1" })),
+    words("has no engine that is ready; they are backing off. Last error: exit 1", late),
+  );
+  assert.deepEqual(
+    told((world) => drain(world, "p")),
+    words("is draining and takes no new tasks."),
+  );
+  assert.deepEqual(
+    told(() => {}, { extensions: ["lora"] }),
+    words("serves, but none of its engines has what the task needs."),
+  );
+  const opened = (world: World) => {
+    world.submit("1");
+    for (let i = 0; i < 2; i++) world.lose("1");
+    world.pass(2000);
+  };
+  assert.deepEqual(told(opened), words("rests for 5000 ms after faults in a row."));
+  const other = pool({ modelRef: "other" });
+  assert.deepEqual(
+    told(() => {}, {}, other),
+    words("does not serve m now."),
+  );
+});
 
 test("an open breaker refuses with the time it stays open, then one task may try", () => {
   const world = new World({ settings: settings({ pools: [pool({ breaker })] }) });

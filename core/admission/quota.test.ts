@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Priority } from "@llama-orch/contract";
 import fc from "fast-check";
-import { only, pool, settings, World } from "../fixtures/world.ts";
+import { facts, only, pool, settings, World } from "../fixtures/world.ts";
 import { limits } from "../limits.ts";
 import type { ClassSettings, TenantSettings } from "../settings.ts";
 
@@ -103,6 +103,7 @@ test("rps bounds a tenant's accepted tasks with a burst of twice the rate; refus
 
 test("memory of a tenant's live tasks never exceeds its limit, to the byte [ORCH-3036]", () => {
   const world = worldWith({ tenants: { t: { weight: 1, maxMemoryBytes: 1000 } } });
+  world.replica("p", "r0", { facts: facts({ vramFreeBytes: 1000 }) });
   const send = (id: string, memoryBytes: number) =>
     told(world.submit(id, { tenantId: "t" }, { memoryBytes }));
   assert.equal(send("1", 600), undefined);
@@ -117,4 +118,25 @@ test("memory of a tenant's live tasks never exceeds its limit, to the byte [ORCH
 test("a tenant that is not configured has no quota", () => {
   const world = worldWith({ tenants: { t: { weight: 1, maxConcurrent: 1 } } });
   for (let i = 0; i < 20; i++) assert.equal(told(world.submit(`${i}`, { tenantId: "free" })), undefined);
+});
+
+test("however low a rate is it lets one task in, and the time that is told is the time it takes", () => {
+  const rates = fc.double({ min: 0.02, max: 3, noNaN: true });
+  fc.assert(
+    fc.property(rates, fc.boolean(), fc.array(fc.nat(999), { maxLength: 4 }), (rps, ofTenant, looks) => {
+      const world = ofTenant ? worldWith({ tenants: { default: { weight: 1, rps } } }) : limited(rps);
+      assert.equal(told(world.submit("first")), undefined);
+      let next = told(world.submit("second"));
+      for (let i = 3; next === undefined; i++) next = told(world.submit(`${i}`));
+      for (const ms of looks.filter((ms) => ms < Number(next?.[2]))) {
+        world.pass(ms);
+        next = told(world.submit("again")) ?? next;
+        if (world.of("AcceptTask").some(({ taskId }) => taskId === "again")) return;
+      }
+      world.pass(Number(next?.[2]) - 1);
+      assert.notEqual(told(world.submit("a moment early")), undefined);
+      world.pass(1);
+      assert.equal(told(world.submit("in time")), undefined);
+    }),
+  );
 });

@@ -9,8 +9,11 @@ import type { Refusal } from "../outcome.ts";
 import type { Bucket, Pool, State, Tenant } from "../state.ts";
 import { refuse } from "./refusal.ts";
 
-/** Twice the rate may come at once. */
-const burst = 2;
+/** Twice the rate may come at once, and one task always: a rate below one in two seconds is a rate too. */
+const burstOf = (rps: number): number => Math.max(1, 2 * rps);
+
+/** Refilled in parts, a whole token may come out short by this much. */
+const tokenPrecision = 1e-9;
 
 /** Takes a token from the client's bucket, or says when the next one comes. */
 export function takeClientToken(
@@ -66,14 +69,14 @@ export function takeTenantToken(state: State, nowMs: number, tenantId: string, p
 /** 0 when a token is there (and `amount` of it is taken), else the milliseconds until it is. */
 function take(state: State, nowMs: number, key: string, rps: number, amount: 0 | 1): number {
   const bucket = bucketOf(state, nowMs, key, rps);
-  if (bucket.tokens < 1) return ((1 - bucket.tokens) / rps) * 1000;
+  if (bucket.tokens < 1 - tokenPrecision) return Math.ceil(((1 - bucket.tokens) / rps) * 1000);
   bucket.tokens -= amount;
   return 0;
 }
 
 function bucketOf(state: State, nowMs: number, key: string, rps: number): Bucket {
-  const bucket = state.rateBuckets.get(key) ?? { tokens: burst * rps, atMs: nowMs };
-  bucket.tokens = Math.min(burst * rps, bucket.tokens + ((nowMs - bucket.atMs) / 1000) * rps);
+  const bucket = state.rateBuckets.get(key) ?? { tokens: burstOf(rps), atMs: nowMs };
+  bucket.tokens = Math.min(burstOf(rps), bucket.tokens + ((nowMs - bucket.atMs) / 1000) * rps);
   bucket.atMs = nowMs;
   state.rateBuckets.set(key, bucket);
   const oldest = state.rateBuckets.oldest();

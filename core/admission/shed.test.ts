@@ -239,3 +239,24 @@ test("with nothing measured yet the declared rate of the engine counts", () => {
   const [refused] = only(world.submit("1", { maxTokens: 50 }), "RefuseTask");
   assert.equal(refused?.details.retry_after_ms, 540);
 });
+
+test("whether a waiting task is hopeless is told by its own prompt, not by the newcomer's", () => {
+  const world = worldWith({ capacity: 1 });
+  for (const [id, promptTokens] of [
+    ["short", 10],
+    ["long", 1000],
+  ] as const) {
+    world.submit(id);
+    world.pass(promptTokens * 10 + 100);
+    world.end(id, { promptTokens, prefillMs: promptTokens * 10 });
+  }
+  world.submit("runs", { maxTokens: 4000 });
+  world.submit("short prompt", { deadlineMs: 100_000 }, { promptTokens: 1 });
+  world.pass(98_000);
+  const large = () => did(world.submit("large", {}, { promptTokens: 1000 }));
+  assert.deepEqual(large(), { code: "ADMISSION_REJECT", label: "reject", gone: [] });
+  world.cancel("short prompt");
+  world.submit("long prompt", { deadlineMs: 100_000 }, { promptTokens: 1000 });
+  world.pass(98_000);
+  assert.deepEqual(did(world.submit("small")), { gone: [["long prompt", "DEADLINE_UNMET"]] });
+});

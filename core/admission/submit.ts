@@ -27,7 +27,7 @@ export function submit(core: Core, event: TaskSubmitted): Iterable<ReplicaSet> {
   const { tenantId, taskId, engine } = event.task;
   const key = taskKey(tenantId, taskId);
   const known = knownAnswer(core, event, key);
-  const result = known ?? closed(core) ?? admit(core, event);
+  const result = known ?? admit(core, event);
   if ("jobId" in result) {
     core.emit({ type: "RepeatAnswer", jobId: result.jobId, answer: result });
     return nowhere;
@@ -58,16 +58,6 @@ function remembered(state: State, nowMs: number, key: string): Known | undefined
   const known = state.tasks.get(key);
   if (known === undefined || nowMs - (known.endedAtMs ?? nowMs) <= state.settings.rememberMs) return known;
   return undefined;
-}
-
-function closed({ state }: Core): Refusal | undefined {
-  if (state.stopping) {
-    const message = "This orchestrator is shutting down. Send the task again in a moment.";
-    return refuse("POOL_UNAVAILABLE", message, { policy_label: "retry", retry_after_ms: 5000 });
-  }
-  if (!state.storageFull) return undefined;
-  const message = "The disk of this orchestrator is full; tasks that are accepted go on. Free some space.";
-  return refuse("POOL_UNAVAILABLE", message, { policy_label: "storage", retry_after_ms: 30_000 });
 }
 
 function accept(core: Core, event: TaskSubmitted, admission: Admission, key: string): Iterable<ReplicaSet> {

@@ -168,3 +168,27 @@ test("strict is a promise: only a strict pool takes a task that asks for it", ()
   for (const id of ["1", "2", "3"]) assert.equal(poolOf(world, id, { determinism: "strict" }), "b");
   assert.equal(poolOf(world, "4", { determinism: "best_effort" }), "a");
 });
+
+test("a task that is larger than all memory that can come free is refused with the bytes; others wait [ORCH-3020]", () => {
+  const world = worldOf({ id: "a" });
+  const on = (fields: Parameters<typeof facts>[0], status: "ready" | "loading" = "ready") =>
+    world.replica("a", "r", { status, facts: facts({ speed, slotsTotal: 9, ...fields }) });
+  on({ vramFreeBytes: 1000 });
+  const send = (id: string, memoryBytes: number, fields = {}) => world.submit(id, fields, { memoryBytes });
+  const refused = () => only(send("large", 1001), "RefuseTask")[0];
+  assert.deepEqual([refused()?.code, refused()?.details.policy_label], ["POOL_UNAVAILABLE", "retry"]);
+  assert.match(refused()?.message ?? "", /1001 bytes and at most 1000/);
+  const pinned = only(send("pinned", 1001, wish({ mode: "pin", pinPoolId: "a" })), "RefuseTask")[0];
+  assert.equal(pinned?.code, "POOL_UNREADY");
+  assert.match(pinned?.message ?? "", /1001 bytes and at most 1000/);
+  send("runs", 600);
+  on({ vramFreeBytes: 400 });
+  assert.match(refused()?.message ?? "", /1001 bytes and at most 1000/);
+  assert.equal(only(send("waits", 1000), "AcceptTask").length, 1);
+  assert.equal(world.attempts("waits").length, 0);
+  world.end("runs");
+  on({ vramFreeBytes: 1000 });
+  assert.equal(world.attempts("waits").length, 1);
+  on({ vramFreeBytes: 0 }, "loading");
+  assert.equal(only(send("nobody has measured", 1001), "AcceptTask").length, 1);
+});

@@ -10,7 +10,9 @@ import { has, type ModelNeeds } from "../placement/feasible.ts";
 import { comingInMs, type Readiness, readinessOf } from "../pools/readiness.ts";
 import type { Core, Pool, Replica, ReplicaSet, State } from "../state.ts";
 
-export interface Needs extends Work, ModelNeeds {}
+export interface Needs extends Work, ModelNeeds {
+  readonly memoryBytes: number;
+}
 
 export interface Target {
   readonly set: ReplicaSet;
@@ -63,7 +65,30 @@ function mayTake({ state, nowMs }: Core, pool: Pool, replica: Replica, task: Tas
   const { facts } = replica;
   if (!isUp(state, pool, replica) && comingInMs(nowMs, replica) >= limits.startingReplicaMs) return false;
   if (facts.ctxMax < ctxNeeded(task, needs.promptTokens)) return false;
+  if (!mayHold(state, pool, replica, needs.memoryBytes)) return false;
   return has(needs, { quant: undefined, computeCapability: undefined, ...facts });
+}
+
+/**
+ * A task that only waits for memory would keep its whole flow waiting, so one that no end of other work can
+ * make room for does not come in. A pool's extra bytes are left out: caches may shrink, and a task waits for
+ * that. So is a replica that is not up, whose memory nobody has measured yet.
+ */
+function mayHold(state: State, pool: Pool, replica: Replica, memoryBytes: number): boolean {
+  if (memoryBytes <= replica.facts.vramFreeBytes || !isUp(state, pool, replica)) return true;
+  return memoryBytes <= mostMemory(state, replica);
+}
+
+/** What would be free if all that runs on the replica's machine had ended. */
+export function mostMemory(state: State, { facts }: Replica): number {
+  let bytes = facts.vramFreeBytes;
+  for (const { replicas } of state.pools.values()) {
+    for (const other of replicas.values()) {
+      if (other.facts.nodeId !== facts.nodeId) continue;
+      for (const { memoryBytes } of other.running) bytes += memoryBytes;
+    }
+  }
+  return bytes;
 }
 
 /** Where the speed is unknown every start is predicted alike; then the set with more free slots is first. */

@@ -57,7 +57,7 @@ export function dispatch(
 
 function noteSession(core: Core, live: Live, replica: Replica): void {
   const session = core.state.sessions.get(live.sessionKey);
-  if (session === undefined) return;
+  if (session?.serial !== live.sessionSerial) return;
   if (session.lastReplica !== replica.key) session.kvWarm = false;
   session.lastReplica = replica.key;
 }

@@ -27,9 +27,10 @@ export function firstToken(core: Core, event: FirstToken): void {
   const { live, running } = found;
   running.firstTokenAtMs = core.nowMs;
   running.expectedEndAtMs = core.nowMs + remainingMs(live, running);
-  noteFirstToken(core, live, core.nowMs - running.dispatchedAtMs);
+  noteFirstToken(core, live);
   const session = core.state.sessions.get(live.sessionKey);
-  if (session !== undefined) session.kvWarm = live.determinism === "best_effort" && event.cachedTokens > 0;
+  if (session?.serial === live.sessionSerial)
+    session.kvWarm = live.determinism === "best_effort" && event.cachedTokens > 0;
 }
 
 export function progressed(core: Core, event: AttemptProgressed): void {

@@ -9,7 +9,7 @@ import type { Outcome } from "../outcome.ts";
 import { noteClassEnd } from "../pools/slo.ts";
 import { dequeue } from "../queue/waiting.ts";
 import { leaveSession } from "../sessions.ts";
-import type { Core, Live, Session, State } from "../state.ts";
+import type { Core, Ended, Live, Session, State } from "../state.ts";
 import { clearGrace } from "./grace.ts";
 
 export function fail(
@@ -73,8 +73,9 @@ function heldSession(state: State, live: Live): Session | undefined {
 function remember({ tasks, ended }: State, { key, known }: Live, nowMs: number): void {
   known.live = undefined;
   known.endedAtMs = nowMs;
-  ended.push(key);
+  ended.push({ key, known });
   if (ended.size <= limits.rememberedAnswers) return;
-  const oldest = ended.shift() as string;
-  if (tasks.get(oldest)?.live === undefined) tasks.delete(oldest);
+  const oldest = ended.shift() as Ended;
+  // The id may have been accepted again since, and then the newer record is not this one's to forget.
+  if (tasks.get(oldest.key) === oldest.known) tasks.delete(oldest.key);
 }

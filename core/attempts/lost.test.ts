@@ -288,3 +288,16 @@ test("however attempts end, a task has one outcome, three faults at most and two
     }),
   );
 });
+
+test("an engine that is busy with others, or whose node is gone, is no fault of its pool", () => {
+  const breaker = { threshold: 2, openMs: 300_000, maxRestarts: 10, windowMs: 60_000 };
+  for (const reason of ["busy", "node"] as const) {
+    const world = new World({ settings: settings({ pools: [pool({ breaker })] }), slots: 4 });
+    for (const id of ["a", "b", "c", "d"]) world.submit(id);
+    for (const id of ["a", "b", "c", "d"]) {
+      world.end(id, { ending: { kind: "lost", reason, message: "not now" } });
+    }
+    assert.equal(world.of("Note").filter(({ about }) => about === "breaker-opened").length, 0, reason);
+    assert.equal(world.outcome("a"), undefined, reason);
+  }
+});

@@ -19,7 +19,12 @@ import { fail, finish, spentBy } from "./finish.ts";
 const blameless: ReadonlySet<string> = new Set(["drain", "preempted", "restart"]);
 
 /** Losses that may have taken the process along, which whoever watches it will say in a moment. */
-const doubtful: ReadonlySet<string> = new Set(["crash", "reset", "hung", "watchdog"]);
+const doubtful: ReadonlySet<string> = new Set(["crash", "reset", "hung", "watchdog", "busy"]);
+
+/**
+ * Losses that say nothing about the engines of a pool: their node is gone, or somebody else uses their slots.
+ */
+const notThePool: ReadonlySet<string> = new Set(["node", "busy"]);
 
 export const doubtTimer = (replicaKey: string): string => `doubt ${replicaKey}`;
 
@@ -48,8 +53,8 @@ export function lose(
     live.faults++;
     live.faultsByReplica ??= new Map();
     live.faultsByReplica.set(replica.key, (live.faultsByReplica.get(replica.key) ?? 0) + 1);
-    if (!isDoubted(core.nowMs, replica)) noteFault(core, pool, live.jobId);
-    else forgetTrial(pool.breaker, live.jobId);
+    if (notThePool.has(reason) || isDoubted(core.nowMs, replica)) forgetTrial(pool.breaker, live.jobId);
+    else noteFault(core, pool, live.jobId);
     if (doubtful.has(reason)) doubt(core, replica);
   }
   const resume = resumeOf(live, reason === "preempted", continuable);

@@ -160,3 +160,26 @@ test("preemption uses up no try of the task it stops", () => {
   world.end("low");
   assert.equal(world.outcome("low")?.kind, "done");
 });
+
+test("a text that could not be continued is not stopped by choice", () => {
+  const world = hard({}, { determinism: "best_effort" });
+  world.batch("schema", { sampling: { json_schema: { type: "object" } } });
+  assert.equal(only(world.submit("urgent"), "AbortAttempt").length, 0);
+});
+
+test("an urgent task that nobody can make room for does not stop the next one from getting it", () => {
+  const preemption = { mode: "hard", maxPerMinute: 10, protect: ["interactive"] } as const;
+  const pools = [pool({ id: "p", preemption }), pool({ id: "q", preemption })];
+  const world = new World({ settings: settings({ pools }), ready: false });
+  world.replica("p", "r0", { facts: interruptible });
+  world.replica("q", "r0", { facts: interruptible });
+  const on = (id: string) =>
+    ({
+      placement: { mode: "pin", pinPoolId: id, preferPools: [], avoidPools: [], allowFallback: true },
+    }) as const;
+  world.submit("holds p", on("p"));
+  world.batch("holds q", on("q"));
+  assert.equal(only(world.submit("waits for p", on("p")), "AbortAttempt").length, 0);
+  const [aborted] = only(world.submit("takes q"), "AbortAttempt");
+  assert.equal(aborted?.jobId, "job-holds q");
+});

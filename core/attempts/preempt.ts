@@ -12,9 +12,12 @@ const minuteMs = 60_000;
 
 export function preemptFor(core: Core, set: ReplicaSet): void {
   if (set.queue.size === 0 || !set.replicas.some((replica) => isHard(core, replica))) return;
-  const urgent = set.queue.next(() => true);
-  if (urgent === undefined || pending(set) > 0) return;
-  const victim = victimFor(core, set, urgent);
+  if (pending(set) > 0) return;
+  let victim: Live | undefined;
+  set.queue.next((urgent) => {
+    victim = victimFor(core, set, urgent);
+    return victim !== undefined;
+  });
   if (victim?.place?.kind !== "running") return;
   const pool = core.state.pools.get(victim.place.replica.poolId) as Pool;
   pool.preemptions.push(core.nowMs);
@@ -43,11 +46,16 @@ function victimFor(core: Core, set: ReplicaSet, urgent: Live): Live | undefined 
     if (!mayPreempt(core, pool, replica, urgent)) continue;
     for (const live of replica.running) {
       if (live.over || rankOf(live.priority) <= rankOf(urgent.priority)) continue;
-      if (pool.settings.preemption.protect.includes(live.priority)) continue;
+      if (pool.settings.preemption.protect.includes(live.priority) || !canGoOn(live)) continue;
       if (victim === undefined || dispatchedAt(live) > dispatchedAt(victim)) victim = live;
     }
   }
   return victim;
+}
+
+/** A text under a schema cannot be continued; what is stopped by choice must not be lost by it. */
+function canGoOn({ determinism, task }: Live): boolean {
+  return determinism === "strict" || task.sampling.json_schema === undefined;
 }
 
 function mayPreempt(core: Core, pool: Pool, replica: Replica, urgent: Live): boolean {

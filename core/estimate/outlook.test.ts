@@ -162,3 +162,12 @@ test("the on-time probability of a waiting task falls with the work that is ahea
   world.pass(1600);
   assert.ok(chance("runs") < 0.5, "it runs past its deadline");
 });
+
+test("without hints a place in the queue counts from when the first slot is expected", () => {
+  const world = new World({ ready: false });
+  world.replica("p", "r0", { status: "loading", readyInMs: 50_000 });
+  assert.equal(answer(world.submit("a"))?.predictedStartMs, 50_000);
+  assert.equal(answer(world.submit("b"))?.predictedStartMs, 50_100);
+  const shown = [...world.orchestrator.waiting(setOf(world))].map(({ predictedStartMs }) => predictedStartMs);
+  assert.deepEqual(shown, [50_000, 50_100]);
+});

@@ -39,7 +39,7 @@ export function predictNewcomer(
   const ahead = set.returns.size === 0 ? queued : withReturned(queued, set.returns.items());
   const work = ahead.items === 0 ? noService : serviceOn(set, ahead, ahead.items);
   if (work === undefined) {
-    const startMs = ahead.items * unknownSpeedMsPerPlace;
+    const startMs = Math.round(soonest(freeAtMs, nowMs) + ahead.items * unknownSpeedMsPerPlace);
     return { position: queued.position, startMs, service, varianceMs2: 0 };
   }
   const claimed = queued.overtakable ? claimedBy(state, nowMs, set, who.priority, freeAtMs.length) : 0;
@@ -61,12 +61,13 @@ export function* predictWaiting(
 ): Iterable<{ live: Live; position: number; startMs: number }> {
   const freeAtMs = slotsOf(state, nowMs, set).map((at) => Math.max(at, nowMs));
   const positions: Record<Priority, number> = { interactive: 0, batch: 0 };
+  const firstFreeMs = soonest(freeAtMs, nowMs);
   let places = 0;
   for (const live of waitingOf(set)) {
     const position = positions[live.priority]++;
     const service = serviceOn(set, live);
     if (service === undefined || freeAtMs.length === 0) {
-      yield { live, position, startMs: places++ * unknownSpeedMsPerPlace };
+      yield { live, position, startMs: Math.round(firstFreeMs + places++ * unknownSpeedMsPerPlace) };
       continue;
     }
     const slot = earliest(freeAtMs);
@@ -74,6 +75,11 @@ export function* predictWaiting(
     freeAtMs[slot] = startAtMs + totalMs(service);
     yield { live, position, startMs: Math.round(startAtMs - nowMs) };
   }
+}
+
+/** Until the first slot is free; 0 where none is known. */
+function soonest(freeAtMs: readonly number[], nowMs: number): number {
+  return freeAtMs.length === 0 ? 0 : Math.max(0, (freeAtMs[earliest(freeAtMs)] as number) - nowMs);
 }
 
 function* waitingOf(set: ReplicaSet): Iterable<Live> {

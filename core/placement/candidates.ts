@@ -38,14 +38,16 @@ export function ctxNeeded({ ctx, maxTokens }: Task, promptTokens: number): numbe
 /** Tasks with equal lanes may run in the same places. Most tasks have no wish and share one lane. */
 export function laneOf({ placement }: Task, needs: ModelNeeds): string {
   const { mode, pinPoolId, preferPools, avoidPools, requireDeviceMask, allowFallback } = placement;
-  const pin = mode === "pin" ? `pin ${pinPoolId}` : "";
-  const only = mode === "prefer" && !allowFallback ? `only ${[...preferPools].sort().join(",")}` : "";
-  const avoid = avoidPools.length > 0 ? `avoid ${[...avoidPools].sort().join(",")}` : "";
-  const mask = requireDeviceMask === undefined ? "" : `mask ${requireDeviceMask}`;
-  const { extensions, quant = "", computeCapability = "" } = needs;
-  const asked = [quant, computeCapability, ...[...extensions].sort()].join(",");
-  const has = extensions.length > 0 || asked !== "," ? `has ${asked}` : "";
-  return [pin, only, avoid, mask, has].filter((part) => part !== "").join(" ");
+  const { extensions, quant, computeCapability } = needs;
+  const wishes: string[] = [];
+  if (mode === "pin") wishes.push(`pin ${pinPoolId}`);
+  if (mode === "prefer" && !allowFallback) wishes.push(`only ${[...preferPools].sort().join(",")}`);
+  if (avoidPools.length > 0) wishes.push(`avoid ${[...avoidPools].sort().join(",")}`);
+  if (requireDeviceMask !== undefined) wishes.push(`mask ${requireDeviceMask}`);
+  if (quant !== undefined) wishes.push(`quant ${quant}`);
+  if (computeCapability !== undefined) wishes.push(`capability ${computeCapability}`);
+  if (extensions.length > 0) wishes.push(`has ${[...extensions].sort().join(",")}`);
+  return wishes.length === 0 ? "" : wishes.join(" ");
 }
 
 export function candidatesOf(state: State, nowMs: number, set: ReplicaSet, jobId: string): Candidate[] {
@@ -67,12 +69,22 @@ export function candidateOf(state: State, nowMs: number, replica: Replica, jobId
     computeCapability: facts.computeCapability,
     deviceMask: pool.settings.deviceMask,
     keptApart: isKeptApart(state, pool, replica),
-    vramFreeBytes: facts.vramFreeBytes,
+    vramFreeBytes: facts.vramFreeBytes - promisedBytes(replica),
     extraBytes: pool.settings.extraBytes,
     slotsFree: slotsFree(replica),
     active: replica.running.size,
     topology: facts.topology,
   };
+}
+
+/** Memory of attempts that were sent after the replica last said how much it has. */
+function promisedBytes({ running, reportedAtMs }: Replica): number {
+  let bytes = 0;
+  for (const { memoryBytes, place } of running) {
+    if (memoryBytes > 0 && place?.kind === "running" && place.dispatchedAtMs >= reportedAtMs)
+      bytes += memoryBytes;
+  }
+  return bytes;
 }
 
 export function slotsFree({ facts, running }: Replica): number {

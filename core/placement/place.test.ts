@@ -313,3 +313,16 @@ test("fair order says which task, deadlines where they rule, and least load says
     { numRuns: 60 },
   );
 });
+
+test("memory is given away once, even before the replica has reported again", () => {
+  const world = new World({ ready: false });
+  const room = facts({ slotsTotal: 2, vramFreeBytes: 1500 });
+  world.replica("p", "r0", { facts: room });
+  world.submit("a", {}, { memoryBytes: 1000 });
+  world.submit("b", {}, { memoryBytes: 1000 });
+  assert.equal(world.attempts("a").length, 1);
+  assert.equal(world.attempts("b").length, 0);
+  world.pass(1);
+  world.replica("p", "r0", { facts: { ...room, vramFreeBytes: 1000 } });
+  assert.equal(world.attempts("b").length, 1);
+});

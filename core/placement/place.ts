@@ -3,21 +3,25 @@
 // waits.
 
 import { dispatch } from "../attempts/dispatch.ts";
-import type { Core, Live, Replica, ReplicaSet } from "../state.ts";
+import type { Core, Live, Pool, Replica, ReplicaSet } from "../state.ts";
 import { affinityOf } from "./affinity.ts";
-import { candidatesOf, requirementsOf, slotsFree } from "./candidates.ts";
+import { candidatesOf, isUp, requirementsOf, slotsFree } from "./candidates.ts";
 import { type Choice, decide } from "./choose.ts";
 import { rankOf } from "./replica-set.ts";
 
 type Chosen = Extract<Choice, { readonly decision: unknown }>;
 
 export function placeAll(core: Core, set: ReplicaSet): void {
-  while (set.queue.size + set.returns.size > 0 && set.replicas.some((replica) => slotsFree(replica) > 0)) {
+  while (set.queue.size + set.returns.size > 0 && set.replicas.some((replica) => hasRoom(core, replica))) {
     const next = nextToRun(core, set);
     if (next === undefined) return;
     const replica = set.replicas.find(({ key }) => key === next.chosen.candidate.key) as Replica;
     dispatch(core, set, next.live, replica, next.chosen.decision);
   }
+}
+
+function hasRoom({ state }: Core, replica: Replica): boolean {
+  return slotsFree(replica) > 0 && isUp(state, state.pools.get(replica.poolId) as Pool, replica);
 }
 
 /** Returned work first; but what was preempted stays behind the class that displaced it. */

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Task } from "@llama-orch/contract";
 import fc from "fast-check";
-import { facts, only, pool, settings, World } from "../fixtures/world.ts";
+import type { ReplicaStatus } from "../events.ts";
+import { facts, only, pool, settings, task, World } from "../fixtures/world.ts";
+import type { PoolSettings } from "../settings.ts";
 import { inShare, modelFor } from "./canary.ts";
 
 function split(percent: number): World {
@@ -12,7 +15,7 @@ function split(percent: number): World {
 }
 
 const sessions = Array.from({ length: 2000 }, (_, i) => `default/session-${i}`);
-const goes = (world: World, session: string) => modelFor(world.orchestrator.state, "m", session);
+const goes = (world: World, session: string) => modelFor(world.orchestrator.state, task(), session);
 
 test("a canary gets its percentage of sessions, and a session always goes the same way [ORCH-3033]", () => {
   for (const percent of [0, 1, 10, 50, 100]) {
@@ -63,4 +66,24 @@ test("a canary that is not served takes nobody away", () => {
   assert.equal(goes(world, "default/s"), "m");
   world.say({ type: "ModelChanged", modelRef: "n", digest: null, state: "Canary" });
   assert.equal(goes(split(100), "default/s"), "n");
+});
+
+test("a canary that cannot run a task leaves it to the main pool", () => {
+  const main = pool({ canary: { modelRef: "n", percent: 100 } });
+  const modelDigest = `sha256:${"1".repeat(64)}`;
+  const beside = (canary: Partial<PoolSettings>, status?: ReplicaStatus): World => {
+    const pools = [main, pool({ id: "q", modelRef: "n", ...canary })];
+    const world = new World({ settings: settings({ pools }) });
+    if (status !== undefined) world.replica("q", "r0", { status, facts: facts({ modelDigest }) });
+    return world;
+  };
+  const poolOf = (world: World, fields: Partial<Task> = {}) =>
+    only(world.submit("a", fields), "AcceptTask")[0]?.poolId;
+  assert.equal(poolOf(beside({}, "ready")), "q");
+  assert.equal(poolOf(beside({}, "loading")), "q");
+  assert.equal(poolOf(beside({})), "p");
+  assert.equal(poolOf(beside({}, "failed")), "p");
+  assert.equal(poolOf(beside({ engine: "vllm" }, "ready")), "p");
+  assert.equal(poolOf(beside({ determinism: "best_effort" }, "ready")), "q");
+  assert.equal(poolOf(beside({ determinism: "best_effort" }, "ready"), { determinism: "strict" }), "p");
 });

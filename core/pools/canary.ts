@@ -1,25 +1,34 @@
 // A canary gets a fixed share of sessions: the same session always the same model. Retiring the canary, or
-// reloading its pool with the previous model, sends everybody back in one move.
+// reloading its pool with the previous model, sends everybody back in one move. A canary that cannot take a
+// task sends nobody away: the main pool has it then.
 
+import type { Task } from "@llama-orch/contract";
 import { stableHash } from "../placement/replica-set.ts";
-import type { Pool, State } from "../state.ts";
+import type { State } from "../state.ts";
+import { readinessOf } from "./readiness.ts";
 
-/** The model a session's tasks really go to. */
-export function modelFor(state: State, modelRef: string, sessionKey: string): string {
+/** The model a session's task really goes to. */
+export function modelFor(state: State, task: Task, sessionKey: string): string {
   for (const pool of state.pools.values()) {
     const { canary } = pool.settings;
-    if (canary === undefined || pool.modelRef !== modelRef) continue;
-    if (mayServe(state, canary.modelRef) && inShare(sessionKey, canary.percent)) return canary.modelRef;
+    if (canary === undefined || pool.modelRef !== task.modelRef) continue;
+    if (inShare(sessionKey, canary.percent) && mayServe(state, canary.modelRef, task)) return canary.modelRef;
   }
-  return modelRef;
+  return task.modelRef;
 }
 
-function mayServe(state: State, modelRef: string): boolean {
+/** A pool that would admit the task: of its engine, strict if it must be, and up or coming. */
+function mayServe(state: State, modelRef: string, { engine, determinism }: Task): boolean {
   const life = state.models.get(modelRef)?.state ?? "Active";
   if (life !== "Active" && life !== "Canary") return false;
-  return [...state.pools.values()].some(
-    (pool: Pool) => pool.modelRef === modelRef && pool.draining === undefined,
-  );
+  for (const pool of state.pools.values()) {
+    const { settings } = pool;
+    if (pool.modelRef !== modelRef || settings.engine !== engine) continue;
+    if (determinism === "strict" && settings.determinism !== "strict") continue;
+    const { kind } = readinessOf(state, state.nowMs, pool);
+    if (kind === "serving" || kind === "coming") return true;
+  }
+  return false;
 }
 
 export function inShare(sessionKey: string, percent: number): boolean {

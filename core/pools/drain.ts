@@ -7,6 +7,12 @@ import type { Core, Live, Pool, ReplicaSet } from "../state.ts";
 
 export const drainTimer = (poolId: string): string => `drain ${poolId}`;
 
+/** An operator wants the pool drained: a reload that goes on must not end that when it ends. */
+export function drainRequested(core: Core, pool: Pool, deadlineMs: number): void {
+  if (pool.reload !== undefined) pool.reload.drainAsked = true;
+  beginDrain(core, pool, deadlineMs);
+}
+
 export function beginDrain(core: Core, pool: Pool, deadlineMs: number): void {
   const deadlineAtMs = core.nowMs + deadlineMs;
   if (pool.draining === undefined) {

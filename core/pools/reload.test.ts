@@ -118,6 +118,41 @@ test("a pool that was drained before a reload that fails is drained after it", (
   assert.deepEqual(visible(world).pools, before);
 });
 
+test("an operator's drain during a reload outlasts it, whether the reload succeeds or fails", () => {
+  for (const ok of [true, false]) {
+    for (const running of [true, false]) {
+      const world = new World();
+      if (running) world.submit("a");
+      reload(world, "n");
+      world.say({ type: "DrainRequested", poolId: "p", deadlineMs: 5000 });
+      if (running) world.end("a");
+      const [answer] = only(ended(world, ok), "AnswerReload");
+      assert.deepEqual([answer?.ok, answer?.modelRef], [ok, ok ? "n" : "m"]);
+      const modelRef = ok ? "n" : "m";
+      assert.equal(only(world.submit("b", { modelRef }), "RefuseTask")[0]?.code, "POOL_UNREADY");
+      reload(world, modelRef);
+      ended(world, true);
+      assert.equal(only(world.submit("c", { modelRef }), "AcceptTask").length, 1);
+    }
+  }
+});
+
+test("a pool that is not configured, or no longer, cannot be reloaded, and whoever asks is told", () => {
+  const world = new World();
+  world.submit("a");
+  world.say({ type: "Configured", settings: settings({ pools: [] }) });
+  assert.equal(world.orchestrator.state.pools.get("p")?.retired, true);
+  for (const poolId of ["p", "nowhere"]) {
+    const error = `Pool ${poolId} is not configured and cannot be reloaded.`;
+    const failed = { ok: false, engineVersion: null, durationMs: 0, error };
+    assert.deepEqual(reload(world, "n", poolId), [
+      { type: "AnswerReload", poolId, modelRef: "n", ...failed },
+    ]);
+  }
+  world.end("a", { ending: { kind: "aborted" } });
+  assert.equal(world.orchestrator.state.pools.size, 0);
+});
+
 test("while a model is swapped its waiting tasks wait, whatever becomes of the replicas", () => {
   const world = new World();
   world.submit("a");

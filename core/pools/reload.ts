@@ -9,7 +9,16 @@ import { beginDrain, beginSwap, forgetRetired } from "./drain.ts";
 import { readinessOf } from "./readiness.ts";
 import { abandonSet, reseat } from "./replicas.ts";
 
-export function reloadRequested(core: Core, pool: Pool, event: ReloadRequested): void {
+export function reloadRequested(core: Core, event: ReloadRequested): void {
+  const { poolId, modelRef } = event;
+  const pool = core.state.pools.get(poolId);
+  if (pool !== undefined && !pool.retired) return reload(core, pool, event);
+  const error = `Pool ${poolId} is not configured and cannot be reloaded.`;
+  const result = { ok: false, engineVersion: null, durationMs: 0, error };
+  core.emit({ type: "AnswerReload", poolId, modelRef, ...result });
+}
+
+function reload(core: Core, pool: Pool, event: ReloadRequested): void {
   const { state, nowMs } = core;
   if (pool.reload !== undefined) {
     const error = `Pool ${pool.id} is being reloaded with ${pool.reload.modelRef} already.`;
@@ -20,7 +29,8 @@ export function reloadRequested(core: Core, pool: Pool, event: ReloadRequested):
     return answer(core, pool, { ok: true, engineVersion: versionOf(pool), durationMs: 0 });
   }
   const wasDraining = pool.draining !== undefined;
-  pool.reload = { modelRef: event.modelRef, sinceMs: nowMs, wasDraining, swapping: false };
+  const { modelRef } = event;
+  pool.reload = { modelRef, sinceMs: nowMs, wasDraining, drainAsked: false, swapping: false };
   if (pool.draining?.ended === true) beginSwap(core, pool);
   else beginDrain(core, pool, event.drainDeadlineMs);
 }
@@ -29,7 +39,8 @@ export function reloadEnded(core: Core, pool: Pool, event: ReloadEnded): void {
   const { reload } = pool;
   if (reload === undefined || !reload.swapping) return;
   pool.reload = undefined;
-  if (event.ok || !reload.wasDraining) pool.draining = undefined;
+  const staysDrained = reload.drainAsked || (reload.wasDraining && !event.ok);
+  if (!staysDrained) pool.draining = undefined;
   if (event.ok) {
     pool.modelRef = reload.modelRef;
     Object.assign(pool.breaker, closedBreaker());
@@ -42,8 +53,13 @@ export function reloadEnded(core: Core, pool: Pool, event: ReloadEnded): void {
     durationMs: core.nowMs - reload.sinceMs,
     ...(event.error !== undefined && { error: event.error }),
   });
+  releaseSets(core);
+}
+
+/** Nothing moves while a pool swaps its model; to be called when that pool is done or gone. */
+export function releaseSets(core: Core): void {
   for (const setId of [...core.state.sets.keys()]) abandonSet(core, setId);
-  for (const other of [...core.state.pools.values()]) forgetRetired(core, other);
+  for (const pool of [...core.state.pools.values()]) forgetRetired(core, pool);
 }
 
 /** The pool is gone from the configuration while somebody waits for its reload. */

@@ -70,6 +70,7 @@ function addReplica(core: Core, pool: Pool, event: ReplicaReported, rates = newR
     facts: event.facts,
     setId: "",
     readyAtMs: readyAtOf(core, event),
+    reportedAtMs: core.nowMs,
     doubtedUntilMs: undefined,
     lastError: event.lastError,
     rates,
@@ -94,6 +95,7 @@ function refresh(core: Core, pool: Pool, replica: Replica, event: ReplicaReporte
   replica.status = event.status;
   replica.facts = event.facts;
   replica.readyAtMs = readyAtOf(core, event);
+  replica.reportedAtMs = core.nowMs;
   replica.doubtedUntilMs = undefined;
   replica.lastError = event.lastError;
   reseat(core, pool, replica);

@@ -142,6 +142,45 @@ test("a class whose objectives are taken away by the configuration takes work ag
   assert.equal(refusals(world, "fine").length, 0);
 });
 
+test("a task of a time without objectives is not what a class is tried by when they are back", () => {
+  const world = shedNow();
+  world.pass(slo.openMs);
+  world.say({ type: "Configured", settings: settings({ slo: { ...slo, classes: {} } }) });
+  world.submit("between");
+  world.end("between");
+  world.say({ type: "Configured", settings: settings({ slo }) });
+  for (const id of ["first", "second"]) assert.equal(refusals(world, id).length, 0);
+});
+
+test("a first token is late by the time since admission: the queue is what shedding relieves [ORCH-3040]", () => {
+  const world = new World({ settings: settings({ slo }) });
+  const serveNext = (id: string) => {
+    world.say({ type: "FirstToken", jobId: `job-${id}`, attempt: 1, cachedTokens: 0 });
+    world.pass(150);
+    world.end(id);
+  };
+  for (let i = 0; i < slo.windows; i++) {
+    const ids = [`a${i}`, `b${i}`, `c${i}`];
+    for (const id of ids) world.submit(id);
+    for (const id of ids) serveNext(id);
+    world.pass(slo.windowMs - 450);
+  }
+  assert.equal(refusals(world, "shed").length, 1);
+});
+
+test("a task shows one first token, however often it is tried", () => {
+  const world = watched();
+  const firstToken = (attempt: number) =>
+    world.say({ type: "FirstToken", jobId: "job-a", attempt, cachedTokens: 0 });
+  world.submit("a");
+  world.lose("a");
+  firstToken(2);
+  world.lose("a", { ending: { kind: "lost", reason: "preempted", message: "" }, frames: 1 });
+  firstToken(3);
+  assert.equal(world.attempts("a").length, 3);
+  assert.equal(world.orchestrator.state.classes.get("interactive")?.firstTokenMs.length, 1);
+});
+
 test("95 of 100 is the 95th of 100 in order", () => {
   assert.equal(p95(Array.from({ length: 100 }, (_, i) => 100 - i)), 95);
   assert.equal(p95([7]), 7);

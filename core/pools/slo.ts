@@ -31,13 +31,26 @@ export function shedMs(core: Core, priority: Priority): number {
 
 /** The class was half open and this task is the one that tries. */
 export function noteTrial(core: Core, live: Live): void {
+  if (core.state.settings.slo.classes[live.priority] === undefined) return;
   const health = core.state.classes.get(live.priority);
   if (health?.openUntilMs !== undefined) health.trial = live.jobId;
 }
 
-export function noteFirstToken(core: Core, live: Live, ms: number): void {
+/** A class without objectives has no health either: what was known of it, its trial too, is forgotten. */
+export function forgetClasses({ classes, settings }: State): void {
+  for (const priority of classes.keys()) {
+    if (settings.slo.classes[priority] === undefined) classes.delete(priority);
+  }
+}
+
+/**
+ * Measured from admission, since the time in the queue is what shedding relieves. A task that goes on after
+ * a loss has shown its first token already.
+ */
+export function noteFirstToken(core: Core, live: Live): void {
   const health = healthOf(core, live.priority);
-  if (health === undefined) return;
+  if (health === undefined || live.frames > 0) return;
+  const ms = core.nowMs - live.submittedAtMs;
   health.firstTokenMs.push(ms);
   const { firstTokenP95Ms } = core.state.settings.slo.classes[live.priority] ?? {};
   if (health.trial === live.jobId && firstTokenP95Ms !== undefined && ms > firstTokenP95Ms) {

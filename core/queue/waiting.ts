@@ -43,7 +43,7 @@ export function dequeue(core: Core, live: Live, served: boolean): void {
   if (place.returned) set.returns.remove(place.ticket as QueueHandle<Live>);
   else if (served) set.queue.serve(place.ticket as Ticket<Live>);
   else set.queue.remove(place.ticket as Ticket<Live>);
-  if (place.arrival !== undefined) leavePool(state, live, place.arrival, core.nowMs);
+  if (place.arrival !== undefined) leavePool(state, live, place.arrival, served ? core.nowMs : undefined);
   live.place = undefined;
   state.deadlines.leave();
 }
@@ -52,7 +52,7 @@ export function dequeue(core: Core, live: Live, served: boolean): void {
 export function countIn(core: Core, live: Live, pool: Pool): void {
   const place = live.place as Waiting;
   if (place.arrival === undefined) return;
-  leavePool(core.state, live, place.arrival, core.nowMs);
+  leavePool(core.state, live, place.arrival, undefined);
   live.poolId = pool.id;
   live.place = { ...place, arrival: joinPool(pool, live) };
 }
@@ -63,12 +63,19 @@ export function joinPool(pool: Pool, live: Live): QueueHandle<Live> {
   return pool.waiting[live.priority].push(live);
 }
 
-function leavePool(state: State, live: Live, arrival: QueueHandle<Live>, nowMs: number): void {
+/** Only what was served tells how fast the queue drains; who was evicted or cancelled made room by going. */
+function leavePool(
+  state: State,
+  live: Live,
+  arrival: QueueHandle<Live>,
+  servedAtMs: number | undefined,
+): void {
   const pool = state.pools.get(live.poolId) as Pool;
   pool.waiting[live.priority].remove(arrival);
   pool.waitingTokens -= live.outputTokens;
   pool.waitingBodyBytes -= live.bodyBytes;
-  departed(pool.drain, nowMs, waitingIn(pool) > 0);
+  if (servedAtMs !== undefined) departed(pool.drain, servedAtMs, waitingIn(pool) > 0);
+  else if (waitingIn(pool) === 0) pool.drain.lastAtMs = null;
 }
 
 export function waitingIn({ waiting }: Pool): number {

@@ -28,7 +28,10 @@ const rounds = 3;
 
 export function coreBench(): BenchResult {
   const figures = cases.flatMap(({ waiting, lifecycles, goal }) => {
-    const results = Array.from({ length: rounds }, () => measureCase(waiting, lifecycles));
+    const results = Array.from({ length: rounds }, (_, round) => {
+      console.error(`${waiting} waiting, round ${round + 1} of ${rounds}`);
+      return measureCase(waiting, lifecycles);
+    });
     const best = results.reduce((a, b) => (b.perS > a.perS ? b : a));
     const name = `${waiting.toLocaleString("en").replaceAll(",", " ")} waiting`;
     const perS = { name: `lifecycles, ${name}`, value: Math.round(best.perS), unit: "/s" };

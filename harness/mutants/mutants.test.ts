@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { test } from "node:test";
+import { exits } from "./exits.ts";
 import { mutants } from "./mutants.ts";
 
 interface Run {
@@ -8,20 +9,27 @@ interface Run {
   readonly output: string;
 }
 
-function run(index: number): Promise<Run> {
+function run(name: string): Promise<Run> {
   const file = `${import.meta.dirname}/run.ts`;
   const { promise, resolve } = Promise.withResolvers<Run>();
-  execFile(process.execPath, [file, String(index)], { env: {} }, (error, stdout, stderr) => {
+  execFile(process.execPath, [file, name], { env: {} }, (error, stdout, stderr) => {
     resolve({ status: error === null ? 0 : error.code, output: `${stdout}${stderr}` });
   });
   return promise;
 }
 
-test("every way to break the core is noticed", { concurrency: 2 }, async (t) => {
-  for (const [index, { breaks, file }] of mutants.entries()) {
+test("every way to break the core is noticed, and a core that is whole is not", {
+  concurrency: 2,
+}, async (t) => {
+  t.test("nothing broken", async () => {
+    const { status, output } = await run("none");
+    assert.equal(status, exits.survived, output.slice(0, 400));
+  });
+  for (const [index, { breaks, file, noticedBy }] of mutants.entries()) {
     t.test(`${file} broken: ${breaks}`, async () => {
-      const { status, output } = await run(index);
-      assert.equal(status, 1, `mutant ${index} survived or could not be made: ${output.slice(0, 400)}`);
+      const { status, output } = await run(String(index));
+      const expected = noticedBy === undefined ? exits.noticed : exits.testFailed;
+      assert.equal(status, expected, `mutant ${index}: ${output.slice(0, 400)}`);
     });
   }
 });

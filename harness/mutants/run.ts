@@ -1,44 +1,57 @@
 // Runs one mutant, as a process: the core is loaded with that one change, then the simulation (or the test
-// that ought to notice) runs on it. Leaves with 1 when the change was noticed, 0 when it survived, 2 when it
-// could not be made.
+// that ought to notice) runs on it. `none` runs the simulation on the core as it is, which must notice
+// nothing.
 
-import { registerHooks } from "node:module";
+import { registerHooks, stripTypeScriptTypes } from "node:module";
 import { pathToFileURL } from "node:url";
-import { mutants } from "./mutants.ts";
+import { exits } from "./exits.ts";
+import { type Mutant, mutants } from "./mutants.ts";
 
 /** Seeds tried before a mutant counts as a survivor. */
 const seedsMax = 120;
-
-const mutant = mutants[Number(process.argv[2])];
-if (mutant === undefined) {
-  console.error(`There is no mutant ${process.argv[2]}; they are numbered from 0 to ${mutants.length - 1}.`);
-  process.exit(2);
-}
+const controlSeeds = 20;
 
 const core = `${import.meta.dirname}/../../core`;
-const changed = pathToFileURL(`${core}/${mutant.file}`).href;
+const [name = ""] = process.argv.slice(2);
+const mutant = mutants[Number(name)];
+if (mutant === undefined && name !== "none") {
+  console.error(`There is no mutant ${name}; they are numbered from 0 to ${mutants.length - 1}.`);
+  process.exit(exits.impossible);
+}
+if (mutant !== undefined) breakCore(mutant);
 
-registerHooks({
-  load(url, context, nextLoad) {
-    const loaded = nextLoad(url, context);
-    if (url !== changed) return loaded;
-    const source = String(loaded.source);
-    if (source.split(mutant.find).length !== 2) {
-      console.error(`${mutant.file} does not have exactly once: ${mutant.find}`);
-      process.exit(2);
-    }
-    return { ...loaded, source: source.replace(mutant.find, () => mutant.replace) };
-  },
-});
-
-if (mutant.noticedBy !== undefined) {
+if (mutant?.noticedBy !== undefined) {
   await import(pathToFileURL(`${core}/${mutant.noticedBy}`).href);
 } else {
   const { simulate } = await import("../sim/simulate.ts");
-  for (let seed = 1; seed <= seedsMax; seed++) {
+  for (let seed = 1; seed <= (mutant === undefined ? controlSeeds : seedsMax); seed++) {
     const { violation } = simulate(seed);
     if (violation === undefined) continue;
     console.log(`seed ${seed}: ${violation.message}`);
-    process.exit(1);
+    process.exit(exits.noticed);
   }
+}
+
+/** A change that cannot be made, or is no program any more, proves nothing and must not pass for noticed. */
+function breakCore({ file, find, replace }: Mutant): void {
+  const changed = pathToFileURL(`${core}/${file}`).href;
+  registerHooks({
+    load(url, context, nextLoad) {
+      const loaded = nextLoad(url, context);
+      if (url !== changed) return loaded;
+      const source = String(loaded.source);
+      if (source.split(find).length !== 2) {
+        console.error(`${file} does not have exactly once: ${find}`);
+        process.exit(exits.impossible);
+      }
+      const broken = source.replace(find, () => replace);
+      try {
+        stripTypeScriptTypes(broken);
+      } catch (error) {
+        console.error(`${file} is no program any more: ${String(error)}`);
+        process.exit(exits.impossible);
+      }
+      return { ...loaded, source: broken };
+    },
+  });
 }
