@@ -326,3 +326,23 @@ test("memory is given away once, even before the replica has reported again", ()
   world.replica("p", "r0", { facts: { ...room, vramFreeBytes: 1000 } });
   assert.equal(world.attempts("b").length, 1);
 });
+
+test("among equals the topology of the session's last place wins, and the log says so [ORCH-3013]", () => {
+  const world = worldOf([{}]);
+  for (const [replicaId, topology] of [
+    ["r0", "g0"],
+    ["r1", "g1"],
+    ["r2", "g1"],
+  ] as const) {
+    world.replica("p", replicaId, { facts: facts({ topology }) });
+  }
+  world.submit("other");
+  world.submit("first", { sessionId: "s" });
+  world.end("other");
+  world.end("first");
+  const [second] = only(world.submit("second", { sessionId: "s" }), "DispatchAttempt");
+  assert.equal(second?.replicaId, "r1");
+  assert.deepEqual(second?.decision.tieBreakers, ["topology", "replica_id"]);
+  const [stranger] = only(world.submit("stranger"), "DispatchAttempt");
+  assert.equal(stranger?.replicaId, "r0");
+});
