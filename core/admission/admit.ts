@@ -111,14 +111,17 @@ function findPlace(
     const message = `${task.priority} tasks miss their objectives and are held back for now.`;
     return refuse("ADMISSION_REJECT", message, { policy_label: "circuit-open", retry_after_ms: shed });
   }
-  const needs = { promptTokens, outputTokens, memoryBytes: event.memoryBytes ?? 0, ...modelNeeds(event) };
+  const { extensions, quant, computeCapability } = modelNeeds(event);
+  const memoryBytes = event.memoryBytes ?? 0;
+  const needs = { promptTokens, outputTokens, memoryBytes, extensions, quant, computeCapability };
   const targets = wished(targetsFor(core, task, pools, needs), event.verdict);
   if (targets.length === 0) return noPool(core, task, pools, needs);
   const place = choose(core, event, targets, outputTokens);
   if ("code" in place) return place;
   const reservation = reservationOf(core.state, task, pools);
   const lead = pools[0] as Pool;
-  return { ...place, reservation, lead, promptTokens, outputTokens, sessionKey: session };
+  const { target, room } = place;
+  return { target, room, reservation, lead, promptTokens, outputTokens, sessionKey: session };
 }
 
 /**

@@ -66,7 +66,7 @@ function mayTake({ state, nowMs }: Core, pool: Pool, replica: Replica, task: Tas
   if (!isUp(state, pool, replica) && comingInMs(nowMs, replica) >= limits.startingReplicaMs) return false;
   if (facts.ctxMax < ctxNeeded(task, needs.promptTokens)) return false;
   if (!mayHold(state, pool, replica, needs.memoryBytes)) return false;
-  return has(needs, { quant: undefined, computeCapability: undefined, ...facts });
+  return has(needs, facts);
 }
 
 /**

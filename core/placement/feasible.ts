@@ -75,7 +75,11 @@ export function allows(task: Requirements, place: Candidate): boolean {
 /** Whether an engine has what a model needs. */
 export function has(
   task: ModelNeeds,
-  place: Pick<Candidate, "features" | "quant" | "computeCapability">,
+  place: {
+    readonly features: readonly string[];
+    readonly quant?: string | undefined;
+    readonly computeCapability?: string | undefined;
+  },
 ): boolean {
   if (!task.extensions.every((extension) => place.features.includes(extension))) return false;
   if (task.quant !== undefined && task.quant !== place.quant) return false;

@@ -46,9 +46,11 @@ export function lastErrorOf(pools: readonly Pool[]): string | undefined {
   return replicas.find((replica) => replica.lastError !== undefined)?.lastError;
 }
 
+const nothing: readonly PreparationStep[] = [];
+
 /** What a task has to wait for besides its turn. */
-export function preparationOf(pool: Pool, readiness: Readiness): PreparationStep[] {
-  if (readiness.kind !== "coming") return [];
+export function preparationOf(pool: Pool, readiness: Readiness): readonly PreparationStep[] {
+  if (readiness.kind !== "coming") return nothing;
   return [
     {
       id: `warmup-${pool.id}`,
