@@ -101,4 +101,7 @@ function avalanche(lane: number): number {
   return (h ^ (h >>> 16)) >>> 0;
 }
 
-const hex8 = (word: number): string => word.toString(16).padStart(8, "0");
+/** All 65 536 halves, since a stream asks for eight digits at every frame. */
+const halves = Array.from({ length: 0x10000 }, (_, half) => half.toString(16).padStart(4, "0"));
+
+const hex8 = (word: number): string => `${halves[word >>> 16]}${halves[word & 0xffff]}`;

@@ -6,16 +6,17 @@ import { fairQueue, joinSet, leaveSet } from "./placement/replica-set.ts";
 import { closedBreaker } from "./pools/breaker.ts";
 import { abandonReload, releaseSets } from "./pools/reload.ts";
 import { loseRunning, reseat } from "./pools/replicas.ts";
-import { forgetClasses } from "./pools/slo.ts";
-import type { Ticket } from "./queue/fair.ts";
+import { changeObjectives } from "./pools/slo.ts";
 import { Fifo } from "./queue/fifo.ts";
+import type { QueueHandle } from "./queue/queue.ts";
 import type { PoolSettings, Settings } from "./settings.ts";
 import type { Core, Live, Pool, ReplicaSet, Waiting } from "./state.ts";
 
 export function configure(core: Core, settings: Settings): void {
   const { state } = core;
+  const before = state.settings.slo.classes;
   state.settings = settings;
-  forgetClasses(state);
+  changeObjectives(core, before);
   const wanted = new Set(settings.pools.map((pool) => pool.id));
   for (const pool of [...state.pools.values()]) if (!wanted.has(pool.id)) retirePool(core, pool);
   for (const pool of settings.pools) {
@@ -85,10 +86,9 @@ function reorder(core: Core, set: ReplicaSet): void {
   set.settings = core.state.pools.get(first?.poolId ?? "")?.settings ?? set.settings;
   const waiting: Live[] = [...set.queue.items()];
   const queue = fairQueue(set.settings);
-  const tickets = queue.restore(set.queue.snapshot(), waiting);
+  const handles = queue.restore(set.queue.snapshot(), waiting);
   set.queue = queue;
   for (const [i, live] of waiting.entries()) {
-    const place = live.place as Waiting;
-    live.place = { ...place, ticket: tickets[i] as Ticket<Live> };
+    (live.place as Waiting).handle = handles[i] as QueueHandle<Live>;
   }
 }

@@ -179,6 +179,7 @@ export type NoteAbout =
   | "breaker-closed"
   | "class-shed"
   | "class-restored"
+  | "slo-frozen"
   | "node-online"
   | "node-offline"
   | "driver-reset"

@@ -46,7 +46,10 @@ function assertSet(state: State, set: ReplicaSet): void {
   for (const live of [...set.queue.items(), ...set.returns.items()]) {
     check(live.setId === set.id, `task ${live.jobId} waits in ${set.id} and says ${live.setId}`);
     check(live.place?.kind === "waiting", `task ${live.jobId} waits and runs`);
-    check(state.tasks.get(live.key)?.live === live, `task ${live.jobId} waits after its end`);
+    check(
+      state.tasks.get(live.tenantId, live.task.taskId)?.live === live,
+      `task ${live.jobId} waits after its end`,
+    );
   }
 }
 
@@ -70,6 +73,7 @@ function assertAccounts(state: State): void {
     assertWithin(state.settings.tenantBudgets[tenant.id] ?? {}, tenant, `tenant ${tenant.id}`);
   }
   for (const session of state.sessions.values()) {
+    check(!session.deleted, `session ${session.key} was deleted and is kept`);
     const idle = state.idleSessions.get(session.key) === session;
     check(
       idle === (session.live === 0),

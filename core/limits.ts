@@ -4,8 +4,11 @@ export const limits = {
   /** Tries of one task that end in a fault; preemption and drains are nobody's fault and do not count. */
   attemptsPerTask: 3,
   attemptsPerReplica: 2,
-  /** First answers kept in memory for repeats; older ones come from the store, inside the event. */
-  rememberedAnswers: 100_000,
+  /**
+   * First answers kept in memory for repeats; older ones come from the store, inside the event. All of them
+   * travel with every snapshot, and each makes the lookup of every new task a little slower.
+   */
+  rememberedAnswers: 10_000,
   /** Callers with a rate-limit bucket of their own; beyond it the longest unseen is forgotten. */
   rateLimitedClients: 100_000,
   /** A replica that comes up within this time still lets its pool admit tasks. */

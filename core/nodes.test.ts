@@ -117,3 +117,44 @@ test("without nodes everything is on this machine and nobody goes offline", () =
   world.replica("p", "r0", { facts: facts({ nodeId: "somewhere" }) });
   assert.equal(only(world.submit("a"), "DispatchAttempt").length, 1);
 });
+
+test("with two nodes and two models each request goes to the node that serves its model, and nowhere else [CLOUD-12]", () => {
+  const models = { n: "one", o: "two" };
+  const pools = Object.entries(models).map(([node, modelRef]) => pool({ id: `pool-${node}`, modelRef }));
+  const nodes = { enabled: true, timeoutMs: 30_000 };
+  const world = new World({ settings: settings({ pools, nodes }), ready: false });
+  for (const [node, modelRef] of Object.entries(models)) {
+    register(world, node);
+    const served = { nodeId: node, modelDigest: `sha256:${modelRef}` };
+    world.replica(`pool-${node}`, "r0", { facts: facts({ ...served, vramFreeBytes: node === "n" ? 9 : 0 }) });
+  }
+  for (const [node, modelRef] of Object.entries(models)) {
+    for (const i of [1, 2, 3]) world.submit(`${modelRef} ${i}`, { modelRef });
+    for (const i of [1, 2, 3]) {
+      assert.deepEqual(ran(world, `${modelRef} ${i}`), [node]);
+      world.end(`${modelRef} ${i}`);
+    }
+  }
+  assert.equal(only(world.submit("x", { modelRef: "three" }), "RefuseTask")[0]?.code, "POOL_UNAVAILABLE");
+  world.say({ type: "NodeDeregistered", nodeId: "n" });
+  assert.equal(only(world.submit("y", { modelRef: "one" }), "RefuseTask").length, 1);
+  world.submit("z", { modelRef: "two" });
+  assert.deepEqual(ran(world, "z"), ["o"]);
+});
+
+test("a dispatch names node, pool, replica and process; the address is the one its node registered last [CLOUD-19]", () => {
+  const world = cloud("n");
+  world.replica("pool-n", "r0", { epoch: 7, facts: facts({ nodeId: "n" }) });
+  world.say({ type: "NodeRegistered", nodeId: "n", address: "http://moved" });
+  const [sent] = only(world.submit("a"), "DispatchAttempt");
+  assert.ok(sent !== undefined);
+  const { nodeId, poolId, replicaId, epoch } = sent;
+  assert.deepEqual(
+    { nodeId, poolId, replicaId, epoch },
+    { nodeId: "n", poolId: "pool-n", replicaId: "r0", epoch: 7 },
+  );
+  assert.ok(!JSON.stringify(sent).includes("http://"));
+  assert.equal(world.orchestrator.state.nodes.get(nodeId ?? "")?.address, "http://moved");
+  const [here] = only(new World().submit("b"), "DispatchAttempt");
+  assert.deepEqual([here?.nodeId, here?.poolId, here?.replicaId], [null, "p", "r0"]);
+});

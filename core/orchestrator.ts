@@ -3,10 +3,10 @@
 
 import type { SessionInfo } from "@llama-orch/contract";
 import { budgetView } from "./admission/budget.ts";
-import { submit, taskKey } from "./admission/submit.ts";
+import { submit } from "./admission/submit.ts";
 import { cancel } from "./attempts/cancel.ts";
-import { attemptEnded, firstToken, progressed, stalled } from "./attempts/end.ts";
-import { expireDue } from "./attempts/expire.ts";
+import { attemptEnded, firstToken, progressed, runningOf, stalled } from "./attempts/end.ts";
+import { deadlineOver, expireDue } from "./attempts/expire.ts";
 import { preemptFor } from "./attempts/preempt.ts";
 import { graceOver, readersChanged, restarted } from "./attempts/readers.ts";
 import { configure } from "./configure.ts";
@@ -19,8 +19,9 @@ import { placeAll } from "./placement/place.ts";
 import { drainDeadline, drainProgress, drainRequested } from "./pools/drain.ts";
 import { reloadEnded, reloadRequested } from "./pools/reload.ts";
 import { replicaRemoved, replicaReported } from "./pools/replicas.ts";
+import { frozenBy } from "./pools/slo.ts";
 import { deadlineTimer, waitingIn } from "./queue/waiting.ts";
-import { deleteSession, sessionInfo, sessionKey, sessionTimer, tickSessions } from "./sessions.ts";
+import { deleteSession, sessionInfo, sessionTimer, tickSessions } from "./sessions.ts";
 import { restoreState, type Snapshot, snapshotOf } from "./snapshot.ts";
 import { type Core, emptyState, type Live, type Pool, type ReplicaSet, type State } from "./state.ts";
 
@@ -68,6 +69,14 @@ export class Orchestrator {
     return live === undefined ? undefined : progressOf(this.#state, live);
   }
 
+  /** What is left for a live task, at the cost of one look. */
+  budget(jobId: string): BudgetView | undefined {
+    const live = this.#state.jobs.get(jobId);
+    return live === undefined
+      ? undefined
+      : budgetView(this.#state, this.#state.nowMs, sessionOf(this.#state, live));
+  }
+
   /** Time also passes between events: whoever asks says when. */
   session(tenantId: string, sessionId: string, nowMs = this.#state.nowMs): SessionInfo {
     return sessionInfo(this.#state, nowMs, tenantId, sessionId);
@@ -94,9 +103,11 @@ export class Orchestrator {
   }
 }
 
+const sessionOf = (state: State, live: Live) => state.sessions.get(live.tenantId, live.task.sessionId);
+
 function progressOf(state: State, live: Live): ProgressView {
   const { nowMs } = state;
-  const session = state.sessions.get(live.sessionKey);
+  const session = sessionOf(state, live);
   const pool = state.pools.get(live.poolId);
   return {
     queueDepth: pool === undefined ? 0 : waitingIn(pool),
@@ -133,7 +144,7 @@ const handlers: Handlers = {
     for (const set of submit(core, event)) placeIn(core, set);
   },
   TaskCanceled: (core, { tenantId, taskId }) => {
-    const live = core.state.tasks.get(taskKey(tenantId, taskId))?.live;
+    const live = core.state.tasks.get(tenantId, taskId)?.live;
     if (live === undefined) return;
     cancel(core, live, "client");
     // What it held up while it waited for memory may run now.
@@ -146,24 +157,27 @@ const handlers: Handlers = {
     if (live.over) placeIn(core, core.state.sets.get(live.setId));
   },
   SessionDeleted: ({ state }, { tenantId, sessionId }) => {
-    deleteSession(state, sessionKey(tenantId, sessionId));
+    const session = state.sessions.get(tenantId, sessionId);
+    if (session !== undefined) deleteSession(state, session);
   },
   AttemptStarted: () => {},
   FirstToken: firstToken,
   AttemptProgressed: progressed,
   AttemptStalled: stalled,
   AttemptEnded: (core, event) => {
-    const { jobs, pools, sets, settings } = core.state;
-    const live = jobs.get(event.jobId);
-    const tried = live?.place?.kind === "running" ? pools.get(live.place.replica.poolId) : undefined;
-    const resting = tried?.breaker.openUntilMs !== undefined;
-    const replica = attemptEnded(core, event);
-    if (replica === undefined) return;
-    drainProgress(core, pools.get(replica.poolId) as Pool);
+    const { pools, sets, settings } = core.state;
+    const found = runningOf(core.state, event);
+    if (found === undefined) return;
+    const { live, running } = found;
+    const { replica } = running;
+    const pool = pools.get(replica.poolId) as Pool;
+    const resting = pool.breaker.openUntilMs !== undefined;
+    attemptEnded(core, live, running, pool, event);
+    drainProgress(core, pool);
     placeIn(core, sets.get(replica.setId));
     // A trial that has ended lets others in, and a pool may have replicas in several sets.
     if (resting) placeEverywhere(core);
-    if (live?.place?.kind === "waiting" && live.setId !== replica.setId) placeIn(core, sets.get(live.setId));
+    if (live.place?.kind === "waiting" && live.setId !== replica.setId) placeIn(core, sets.get(live.setId));
     // Others may have been kept apart from what ran here.
     if (settings.pools.some(({ antiAffinity }) => antiAffinity !== undefined)) placeEverywhere(core);
   },
@@ -191,7 +205,7 @@ const handlers: Handlers = {
     placeEverywhere(core);
   },
   ModelChanged: ({ state }, { modelRef, digest, state: life, untrusted }) => {
-    state.models.set(modelRef, { digest, state: life, untrusted });
+    state.models.set(modelRef, { digest, state: life, untrusted, frozen: frozenBy(state, modelRef, life) });
   },
   NodeRegistered: (core, { nodeId, address, zone }) => {
     nodeRegistered(core, nodeId, address, zone);
@@ -229,7 +243,7 @@ function timerFired(core: Core, { timer }: TimerFired): void {
   const [kind, name] = split(timer);
   switch (kind) {
     case deadlineTimer:
-      expireDue(core);
+      deadlineOver(core);
       return placeEverywhere(core);
     case sessionTimer:
       return tickSessions(core);

@@ -20,7 +20,7 @@ function turn(world: World, sessionId: string): string {
 }
 
 const info = (world: World, sessionId = "s") => world.orchestrator.session("default", sessionId, world.nowMs);
-const keys = (world: World) => [...world.orchestrator.state.sessions.keys()];
+const keys = (world: World) => [...world.orchestrator.state.sessions.values()].map(({ key }) => key);
 
 test("an unknown session answers the defaults and is not created", () => {
   const world = withSessions({ budgets: { tokens: 500 } });
@@ -230,9 +230,10 @@ test("a new session has the defaults, each task is a turn, the tick and a delete
 test("a session is made of numbers, times and names of places, and of no text [SESS-04]", () => {
   const world = warmed("best_effort");
   world.end("a");
-  const [[key, session]] = world.orchestrator.snapshot().sessions as [[string, object]];
-  assert.equal(key, "default/s");
+  const [session = assert.fail()] = world.orchestrator.snapshot().sessions;
+  assert.equal(session.key, "default/s");
   assert.deepEqual(Object.keys(session).sort(), [
+    "deleted",
     "expiresAtMs",
     "key",
     "kvWarm",
@@ -240,7 +241,18 @@ test("a session is made of numbers, times and names of places, and of no text [S
     "live",
     "reserved",
     "serial",
+    "sessionId",
     "spent",
+    "tenantId",
     "turns",
   ]);
+});
+
+test("a session that must move because its replica is busy is cold from then on, in its record and in every frame", () => {
+  const world = warmed("best_effort");
+  world.submit("moved", { sessionId: "s" });
+  assert.equal(world.attempts("moved")[0]?.replicaId, "r1");
+  assert.equal(info(world).kv_warmth, false);
+  assert.equal(world.orchestrator.progress("job-moved")?.kvWarm, false);
+  assert.equal(world.orchestrator.progress("job-a")?.kvWarm, false);
 });

@@ -4,7 +4,7 @@
 
 import type { SessionInfo } from "@llama-orch/contract";
 import { limits } from "./limits.ts";
-import type { Core, Session, State } from "./state.ts";
+import type { Core, Live, Session, State } from "./state.ts";
 
 export const sessionTimer = "sessions";
 
@@ -12,9 +12,19 @@ export function sessionKey(tenantId: string, sessionId: string): string {
   return `${tenantId}/${sessionId}`;
 }
 
+/** A task names its session so. */
+export interface SessionName {
+  readonly tenantId: string;
+  readonly sessionId: string;
+}
+
 /** The live session, or undefined where it never was, has expired or was deleted. */
-export function findSession(state: State, nowMs: number, key: string): Session | undefined {
-  const session = state.sessions.get(key);
+export function findSession(
+  state: State,
+  nowMs: number,
+  { tenantId, sessionId }: SessionName,
+): Session | undefined {
+  const session = state.sessions.get(tenantId, sessionId);
   return session === undefined || isExpired(session, nowMs) ? undefined : session;
 }
 
@@ -23,17 +33,17 @@ function isExpired(session: Session, nowMs: number): boolean {
   return session.live === 0 && session.expiresAtMs <= nowMs;
 }
 
-/** Counts one turn; the time to live starts again. */
-export function takeTurn(core: Core, key: string): Session {
+/** Counts one turn of the session that was found, or of a new one; the time to live starts again. */
+export function takeTurn(core: Core, name: SessionName, found: Session | undefined): Session {
   const { state, nowMs } = core;
   sweepSessions(state, nowMs);
-  const session = findSession(state, nowMs, key) ?? newSession(key, state.ordinal);
-  state.idleSessions.delete(key);
-  if (!state.sessions.has(key) && state.sessions.size >= state.settings.session.liveMax) forgetIdlest(state);
+  // Making room for the task may have ended the last turn that kept an old session alive.
+  const alive = found !== undefined && !found.deleted && !isExpired(found, nowMs);
+  const session = alive ? found : beginSession(state, name);
+  if (session.live === 0) state.idleSessions.delete(session.key);
   session.turns++;
   session.live++;
   session.expiresAtMs = nowMs + state.settings.session.ttlMs;
-  state.sessions.set(key, session);
   if (!state.sessionSweep) {
     state.sessionSweep = true;
     core.emit({ type: "SetTimer", timer: sessionTimer, atMs: nowMs + limits.sessionSweepMs });
@@ -47,9 +57,15 @@ export function leaveSession(state: State, session: Session): void {
   if (session.live === 0) state.idleSessions.set(session.key, session);
 }
 
-export function deleteSession(state: State, key: string): void {
-  state.sessions.delete(key);
-  state.idleSessions.delete(key);
+/** The session a task is a turn of; one that was deleted owes the task nothing and is owed nothing by it. */
+export function heldSession({ session }: Live): Session | undefined {
+  return session === undefined || session.deleted ? undefined : session;
+}
+
+export function deleteSession(state: State, session: Session): void {
+  session.deleted = true;
+  state.sessions.delete(session.tenantId, session.sessionId);
+  state.idleSessions.delete(session.key);
 }
 
 /** Its cache went with the process it was in. */
@@ -61,8 +77,8 @@ export function coolSessions(state: State, replicaKey: string): void {
 
 /** The periodic tick: forgets what has expired, and itself when nothing is left. */
 export function tickSessions(core: Core): void {
-  for (const [key, session] of core.state.idleSessions.entries()) {
-    if (isExpired(session, core.nowMs)) deleteSession(core.state, key);
+  for (const [, session] of core.state.idleSessions.entries()) {
+    if (isExpired(session, core.nowMs)) deleteSession(core.state, session);
   }
   core.state.sessionSweep = core.state.sessions.size > 0;
   if (!core.state.sessionSweep) return;
@@ -74,20 +90,27 @@ export function sweepSessions(state: State, nowMs: number): void {
   for (let idle = state.idleSessions.oldest(); idle !== undefined; idle = state.idleSessions.oldest()) {
     const session = state.idleSessions.get(idle) as Session;
     if (session.expiresAtMs > nowMs) return;
-    deleteSession(state, idle);
+    deleteSession(state, session);
   }
 }
 
 function forgetIdlest(state: State): void {
   const idlest = state.idleSessions.oldest();
-  if (idlest !== undefined) deleteSession(state, idlest);
+  if (idlest !== undefined) deleteSession(state, state.idleSessions.get(idlest) as Session);
 }
 
-function newSession(key: string, serial: number): Session {
+/** In place of one of the same name that has expired. */
+function beginSession(state: State, { tenantId, sessionId }: SessionName): Session {
+  const expired = state.sessions.get(tenantId, sessionId);
+  if (expired !== undefined) deleteSession(state, expired);
+  else if (state.sessions.size >= state.settings.session.liveMax) forgetIdlest(state);
   const nothing = () => ({ tokens: 0, timeMs: 0, cost: 0 });
-  return {
-    key,
-    serial,
+  const session: Session = {
+    tenantId,
+    sessionId,
+    key: sessionKey(tenantId, sessionId),
+    serial: state.ordinal,
+    deleted: false,
     expiresAtMs: 0,
     turns: 0,
     live: 0,
@@ -96,12 +119,14 @@ function newSession(key: string, serial: number): Session {
     spent: nothing(),
     reserved: nothing(),
   };
+  state.sessions.set(tenantId, sessionId, session);
+  return session;
 }
 
 /** What a client may know; an unknown session answers the defaults and is not created. */
 export function sessionInfo(state: State, nowMs: number, tenantId: string, sessionId: string): SessionInfo {
   const { budgets, ttlMs } = state.settings.session;
-  const session = findSession(state, nowMs, sessionKey(tenantId, sessionId));
+  const session = findSession(state, nowMs, { tenantId, sessionId });
   const left = (limit: number | undefined, of: "tokens" | "timeMs" | "cost", unset: number) =>
     limit === undefined
       ? unset

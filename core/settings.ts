@@ -96,9 +96,14 @@ export interface SloSettings {
   readonly windows: number;
   readonly openMs: number;
   readonly samplesMin: number;
-  readonly classes: Readonly<
-    Partial<Record<Priority, { readonly firstTokenP95Ms?: number; readonly errorRate?: number }>>
-  >;
+  readonly classes: ClassObjectives;
+}
+
+export type ClassObjectives = Readonly<Partial<Record<Priority, Objectives>>>;
+
+export interface Objectives {
+  readonly firstTokenP95Ms?: number;
+  readonly errorRate?: number;
 }
 
 /** Before the first configuration: no pools, and so nothing that could be admitted. */

@@ -114,11 +114,11 @@ test("an id that was accepted again is remembered by its last end when its first
   };
   serve("again");
   const snapshot = world.orchestrator.snapshot();
-  const [[, known] = assert.fail()] = snapshot.ended;
-  const others = Array.from(
-    { length: limits.rememberedAnswers - 2 },
-    (_, i) => [`other${i}`, known] as const,
-  );
+  const [known = assert.fail()] = snapshot.ended;
+  const others = Array.from({ length: limits.rememberedAnswers - 2 }, (_, i) => ({
+    ...known,
+    taskId: `other${i}`,
+  }));
   world.orchestrator = Orchestrator.restore({ ...snapshot, ended: [...snapshot.ended, ...others] });
   world.pass(1001);
   serve("again");

@@ -3,11 +3,13 @@
 // decides exactly as the old one would have.
 
 import type { Priority } from "@llama-orch/contract";
+import { tenantOf } from "./admission/tenant.ts";
 import { newPool } from "./configure.ts";
+import { Few } from "./few.ts";
 import { newSet } from "./placement/replica-set.ts";
-import type { FairSnapshot, Ticket } from "./queue/fair.ts";
+import type { FairSnapshot } from "./queue/fair.ts";
 import type { QueueHandle } from "./queue/queue.ts";
-import { joinPool } from "./queue/waiting.ts";
+import { joinPool, placeOf } from "./queue/waiting.ts";
 import { Random, type RandomState } from "./random.ts";
 import type {
   Bucket,
@@ -36,18 +38,20 @@ export interface Snapshot {
   readonly lives: readonly LiveRecord[];
   readonly pools: readonly PoolRecord[];
   readonly sets: readonly SetRecord[];
-  readonly ended: readonly (readonly [string, Omit<Known, "live">])[];
+  readonly ended: readonly Omit<Known, "live">[];
   readonly models: readonly (readonly [string, Model])[];
   readonly nodes: readonly (readonly [string, Node])[];
-  readonly sessions: readonly (readonly [string, Session])[];
-  readonly idleSessions: readonly string[];
+  readonly sessions: readonly Session[];
+  readonly idleSessions: readonly Pick<Session, "tenantId" | "sessionId">[];
   readonly tenants: readonly (readonly [string, Tenant])[];
   readonly rateBuckets: readonly (readonly [string, Bucket])[];
   readonly classes: readonly (readonly [Priority, ClassHealth])[];
   readonly timers: readonly (readonly [string, number])[];
 }
 
-type LiveRecord = Omit<Live, "place" | "watched" | "faultsByReplica" | "known"> & {
+type LiveRecord = Omit<Live, "place" | "watched" | "faultsByReplica" | "known" | "tenant" | "session"> & {
+  /** Null where its session was deleted. */
+  readonly sessionSerial: number | null;
   readonly known: Omit<Known, "live">;
   readonly faultsByReplica: readonly (readonly [string, number])[];
   readonly running: Omit<Running, "replica"> | null;
@@ -78,11 +82,14 @@ export function snapshotOf(state: State): Snapshot {
     lives: [...state.jobs.values()].map(liveRecord),
     pools: [...state.pools.values()].map(poolRecord),
     sets: [...state.sets.values()].map(setRecord),
-    ended: [...state.ended.items()].map(({ key, known }) => [key, withoutLive(known)] as const),
+    ended: state.ended.items().map(withoutLive),
     models: [...state.models],
     nodes: [...state.nodes],
-    sessions: [...state.sessions],
-    idleSessions: [...state.idleSessions.entries()].map(([key]) => key),
+    sessions: [...state.sessions.values()],
+    idleSessions: [...state.idleSessions.entries()].map(([, { tenantId, sessionId }]) => ({
+      tenantId,
+      sessionId,
+    })),
     tenants: [...state.tenants],
     rateBuckets: [...state.rateBuckets.entries()],
     classes: [...state.classes],
@@ -98,18 +105,19 @@ function structuredCloneJson<T>(value: T): T {
 
 const ids = (lives: Iterable<Live>): string[] => [...lives].map((live) => live.jobId);
 
-function liveRecord({ place, watched, faultsByReplica, known, ...rest }: Live): LiveRecord {
+function liveRecord({ place, watched, faultsByReplica, known, tenant, session, ...rest }: Live): LiveRecord {
   const { replica: _replica, ...running } = place?.kind === "running" ? place : { replica: undefined };
   return {
     ...rest,
+    sessionSerial: session === undefined || session.deleted ? null : session.serial,
     known: withoutLive(known),
     faultsByReplica: [...(faultsByReplica ?? [])],
     running: "attempt" in running ? running : null,
   };
 }
 
-function withoutLive({ fingerprint, answer, endedAtMs }: Known): Omit<Known, "live"> {
-  return { fingerprint, answer, endedAtMs };
+function withoutLive({ live: _live, ...known }: Known): Omit<Known, "live"> {
+  return known;
 }
 
 function poolRecord({
@@ -149,15 +157,18 @@ export function restoreState(state: State, given: Snapshot): void {
   const snapshot = structuredCloneJson(given);
   Object.assign(state, { lastPlace: undefined }, snapshot.scalars);
   state.random = new Random(snapshot.random);
-  for (const [key, record] of snapshot.ended) {
+  for (const record of snapshot.ended) {
     const known: Known = { ...record, live: undefined };
-    state.ended.push({ key, known });
-    state.tasks.set(key, known);
+    state.ended.push(known);
+    state.tasks.set(known.tenantId, known.taskId, known);
   }
   fill(state.models, snapshot.models);
   fill(state.nodes, snapshot.nodes);
-  fill(state.sessions, snapshot.sessions);
-  for (const key of snapshot.idleSessions) state.idleSessions.set(key, state.sessions.get(key) as Session);
+  for (const session of snapshot.sessions) state.sessions.set(session.tenantId, session.sessionId, session);
+  for (const { tenantId, sessionId } of snapshot.idleSessions) {
+    const session = state.sessions.get(tenantId, sessionId) as Session;
+    state.idleSessions.set(session.key, session);
+  }
   fill(state.tenants, snapshot.tenants);
   fill(state.rateBuckets, snapshot.rateBuckets);
   fill(state.classes, snapshot.classes);
@@ -186,7 +197,7 @@ function restorePool(state: State, attempts: Attempts, record: PoolRecord): void
 }
 
 function restoreReplica(state: State, attempts: Attempts, { running, ...rest }: ReplicaRecord): Replica {
-  const replica: Replica = { ...rest, running: new Set() };
+  const replica: Replica = { ...rest, running: new Few() };
   for (const jobId of running) {
     const live = state.jobs.get(jobId) as Live;
     live.place = { ...(attempts.get(jobId) as Running), replica };
@@ -195,9 +206,15 @@ function restoreReplica(state: State, attempts: Attempts, { running, ...rest }: 
   return replica;
 }
 
-function restoreLive(state: State, { running: _running, faultsByReplica, known, ...rest }: LiveRecord): void {
+function restoreLive(
+  state: State,
+  { running: _running, faultsByReplica, known, sessionSerial, ...rest }: LiveRecord,
+): void {
+  const session = state.sessions.get(rest.tenantId, rest.task.sessionId);
   const live: Live = {
     ...rest,
+    tenant: tenantOf(state, rest.tenantId),
+    session: session?.serial === sessionSerial ? session : undefined,
     known: { ...known, live: undefined },
     faultsByReplica: faultsByReplica.length > 0 ? new Map(faultsByReplica) : undefined,
     place: undefined,
@@ -206,7 +223,7 @@ function restoreLive(state: State, { running: _running, faultsByReplica, known, 
   state.jobs.set(live.jobId, live);
   if (!live.over) {
     live.known.live = live;
-    state.tasks.set(live.key, live.known);
+    state.tasks.set(live.tenantId, live.task.taskId, live.known);
   }
 }
 
@@ -219,8 +236,8 @@ function restoreSet(state: State, record: SetRecord): void {
   Object.assign(set.arrivals, record.arrivals);
   state.sets.set(set.id, set);
   const queued = record.queue.map((jobId) => state.jobs.get(jobId) as Live);
-  const tickets = set.queue.restore(record.fair, queued);
-  for (const [i, live] of queued.entries()) wait(state, live, tickets[i] as Ticket<Live>, false);
+  const handles = set.queue.restore(record.fair, queued);
+  for (const [i, live] of queued.entries()) wait(state, live, handles[i] as QueueHandle<Live>, false);
   for (const jobId of record.returns) {
     const live = state.jobs.get(jobId) as Live;
     wait(state, live, set.returns.push(live), true);
@@ -232,11 +249,11 @@ function restoreArrivals(state: State, { id, waiting }: PoolRecord): void {
   const pool = state.pools.get(id) as Pool;
   for (const jobId of [...waiting.interactive, ...waiting.batch]) {
     const live = state.jobs.get(jobId) as Live;
-    live.place = { ...(live.place as Waiting), arrival: joinPool(pool, live) };
+    joinPool(pool, live.place as Waiting);
   }
 }
 
-function wait(state: State, live: Live, ticket: Ticket<Live> | QueueHandle<Live>, returned: boolean): void {
-  live.place = { kind: "waiting", returned, ticket, arrival: undefined };
+function wait(state: State, live: Live, handle: QueueHandle<Live>, returned: boolean): void {
+  live.place = placeOf(live, handle, returned);
   state.deadlines.add(live);
 }

@@ -2,19 +2,22 @@
 // every handler receives it for the length of one event.
 
 import type { Determinism, EngineKind, ModelState, Priority, Task } from "@llama-orch/contract";
+import { ByTenant } from "./by-tenant.ts";
 import type { Effect } from "./effects.ts";
 import type { Drain } from "./estimate/backoff.ts";
 import type { Rates } from "./estimate/rates.ts";
 import type { ReplicaFacts, ReplicaStatus } from "./events.ts";
+import type { Few } from "./few.ts";
 import type { Answer, LostReason } from "./outcome.ts";
 import type { ModelNeeds } from "./placement/feasible.ts";
+import { Backlog } from "./queue/backlog.ts";
 import { Deadlines } from "./queue/deadlines.ts";
-import type { FairItem, FairQueue, Ticket } from "./queue/fair.ts";
-import { Fifo } from "./queue/fifo.ts";
+import type { FairItem, FairQueue } from "./queue/fair.ts";
+import type { Fifo, Link } from "./queue/fifo.ts";
 import type { QueueHandle } from "./queue/queue.ts";
 import { Recent } from "./queue/recent.ts";
 import { Random } from "./random.ts";
-import { noSettings, type PoolSettings, type Settings } from "./settings.ts";
+import { type ClassObjectives, noSettings, type PoolSettings, type Settings } from "./settings.ts";
 
 /** What handlers work with during one event. */
 export interface Core {
@@ -31,16 +34,16 @@ export interface State {
   /** Live tasks by job id. */
   readonly jobs: Map<string, Live>;
   /** Accepted tasks by tenant and task id, ended ones too while their first answer is remembered. */
-  readonly tasks: Map<string, Known>;
+  readonly tasks: ByTenant<Known>;
   /** Ended tasks, longest ended first; an id that was accepted again stands here once for each end. */
-  readonly ended: Fifo<Ended>;
+  readonly ended: Backlog<Known>;
   /** Where round-robin placed last. */
   lastPlace: string | undefined;
   readonly pools: Map<string, Pool>;
   readonly sets: Map<string, ReplicaSet>;
   readonly models: Map<string, Model>;
   readonly nodes: Map<string, Node>;
-  readonly sessions: Map<string, Session>;
+  readonly sessions: ByTenant<Session>;
   readonly idleSessions: Recent<Session>;
   readonly tenants: Map<string, Tenant>;
   readonly rateBuckets: Recent<Bucket>;
@@ -61,14 +64,14 @@ export function emptyState(seed: number): State {
     ordinal: 0,
     random: Random.seeded(seed),
     jobs: new Map(),
-    tasks: new Map(),
-    ended: new Fifo(),
+    tasks: new ByTenant(),
+    ended: new Backlog(),
     lastPlace: undefined,
     pools: new Map(),
     sets: new Map(),
     models: new Map(),
     nodes: new Map(),
-    sessions: new Map(),
+    sessions: new ByTenant(),
     idleSessions: new Recent(),
     tenants: new Map(),
     rateBuckets: new Recent(),
@@ -83,7 +86,6 @@ export function emptyState(seed: number): State {
 
 /** A task from its acceptance to its outcome. */
 export interface Live extends FairItem, ModelNeeds {
-  readonly key: string;
   readonly jobId: string;
   readonly task: Task;
   readonly known: Known;
@@ -91,8 +93,9 @@ export interface Live extends FairItem, ModelNeeds {
   readonly bodyBytes: number;
   readonly memoryBytes: number;
   readonly reserved: Reservation;
-  readonly sessionKey: string;
-  readonly sessionSerial: number;
+  readonly tenant: Tenant;
+  /** That it is a turn of; undefined where that was deleted before a restart. */
+  readonly session: Session | undefined;
   /** Its outcome is out; it only holds its slot until its attempt has ended. */
   over: boolean;
   /** Where its work may run; a strict one that was delivered in part may run nowhere else. */
@@ -126,12 +129,13 @@ export interface Resume {
   readonly preempted: boolean;
 }
 
-export interface Waiting {
+/** It is a link of the list of its pool, unless the task was returned. */
+export interface Waiting extends Link<Live> {
   readonly kind: "waiting";
   /** Back from a lost attempt: ahead of the queue, outside its bounds, never evicted. */
   readonly returned: boolean;
-  readonly ticket: Ticket<Live> | QueueHandle<Live>;
-  readonly arrival: QueueHandle<Live> | undefined;
+  /** In the queue of its set. */
+  handle: QueueHandle<Live>;
 }
 
 export interface Running {
@@ -154,15 +158,12 @@ export interface Reservation {
 
 /** What a repeat of a task is answered by. */
 export interface Known {
+  readonly tenantId: string;
+  readonly taskId: string;
   readonly fingerprint: string;
   readonly answer: Answer;
   live: Live | undefined;
   endedAtMs: number | undefined;
-}
-
-export interface Ended {
-  readonly key: string;
-  readonly known: Known;
 }
 
 export interface Pool {
@@ -225,7 +226,7 @@ export interface Replica {
   doubtedUntilMs: number | undefined;
   lastError: string | undefined;
   rates: Rates;
-  readonly running: Set<Live>;
+  readonly running: Few<Live>;
 }
 
 export interface ReplicaSet {
@@ -264,6 +265,8 @@ export interface Model {
   readonly digest: string | null;
   readonly state: ModelState;
   readonly untrusted: string | undefined;
+  /** What its tasks were held to when it was deprecated; nothing tighter holds for it afterwards. */
+  readonly frozen: ClassObjectives | undefined;
 }
 
 export interface Node {
@@ -281,9 +284,13 @@ export interface Spent {
 }
 
 export interface Session {
+  readonly tenantId: string;
+  readonly sessionId: string;
   readonly key: string;
   /** Tells a session from a later one of the same name. */
   readonly serial: number;
+  /** Its tasks go on without it. */
+  deleted: boolean;
   expiresAtMs: number;
   turns: number;
   live: number;
@@ -310,9 +317,12 @@ export interface Bucket {
 /** Objectives of a class over the last windows. */
 export interface ClassHealth {
   windowEndsAtMs: number;
-  firstTokenMs: number[];
+  firstTokens: number;
+  lateFirstTokens: number;
   ended: number;
   failed: number;
+  /** Of those that ended, as many may have failed. */
+  failuresAllowed: number;
   missedWindows: number;
   openUntilMs: number | undefined;
   trial: string | undefined;

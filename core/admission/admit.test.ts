@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Task } from "@llama-orch/contract";
+import { errorTable, type Task } from "@llama-orch/contract";
 import type { Effect } from "../effects.ts";
 import type { TaskSubmitted } from "../events.ts";
 import { type Body, facts, only, pool, settings, World } from "../fixtures/world.ts";
@@ -284,4 +284,22 @@ test("room comes before the deadline: full pools are told, and who makes room go
   const effects = world.submit("in time only on p", { deadlineMs: 3000 });
   assert.equal(only(effects, "AcceptTask")[0]?.poolId, "p");
   assert.equal(world.outcome("waits")?.kind, "failed");
+});
+
+test("a deadline that cannot be met is told as final, with the predicted finish and the deadline [ORCH-3084]", () => {
+  const world = new World({ ready: false });
+  world.replica("p", "r0", { facts: facts({ speed: { tokensPerS: 10 } }) });
+  world.submit("runs");
+  for (const [deadlineMs, finishMs] of [
+    [1999, 2000],
+    [1, 2000],
+    [0, 1],
+    [-5, 1],
+  ]) {
+    const [refused] = only(world.submit("late", { deadlineMs: deadlineMs as number }), "RefuseTask");
+    assert.ok(refused?.code === "DEADLINE_UNMET");
+    assert.equal(errorTable[refused.code].retriable, false);
+    assert.match(refused.message, new RegExp(`\\b${finishMs} ms`));
+    assert.match(refused.message, new RegExp(`deadline of ${deadlineMs} ms`));
+  }
 });

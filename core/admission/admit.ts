@@ -10,7 +10,7 @@ import type { Refusal } from "../outcome.ts";
 import type { ModelNeeds } from "../placement/feasible.ts";
 import { modelFor } from "../pools/canary.ts";
 import { shedMs } from "../pools/slo.ts";
-import { findSession, sessionKey } from "../sessions.ts";
+import { findSession } from "../sessions.ts";
 import type { Core, Live, Pool, ReplicaSet, Reservation, Session, Tenant } from "../state.ts";
 import { checkBudgets, reservationOf } from "./budget.ts";
 import { guardDeterminism, guardModel, guardPin, guardTokens, promptTokensOf } from "./guard.ts";
@@ -26,9 +26,10 @@ export interface Admission {
   readonly target: Target;
   readonly room: RoomPlan;
   readonly reservation: Reservation;
+  /** Undefined where it has to begin. */
+  readonly session: Session | undefined;
   /** Speaks for all pools of the model in what is counted per client or tenant, not per pool. */
   readonly lead: Pool;
-  readonly sessionKey: string;
   readonly promptTokens: number;
   readonly outputTokens: number;
 }
@@ -36,13 +37,13 @@ export interface Admission {
 export function admit(core: Core, event: TaskSubmitted): Admission | Refusal {
   const { state, nowMs } = core;
   const { task } = event;
-  const key = sessionKey(task.tenantId, task.sessionId);
-  const session = findSession(state, nowMs, key);
+  const session = findSession(state, nowMs, task);
   const pinned = task.placement.mode === "pin";
-  const modelRef = pinned ? task.modelRef : modelFor(state, task, key);
+  const modelRef = pinned ? task.modelRef : modelFor(state, task);
   const pools = poolsFor(state, modelRef, task);
   // Quotas and rates count across pools and come before one is chosen; so the first configured one sets them.
   const [lead] = pools;
+  const reservation = reservationOf(state, task, pools);
   return (
     guardPin(event, state) ??
     guardTokens(event, pools, ctxOf) ??
@@ -51,9 +52,9 @@ export function admit(core: Core, event: TaskSubmitted): Admission | Refusal {
     guardModel(event, state.models.get(modelRef), session) ??
     takeClientToken(state, nowMs, event.client, task.priority, lead) ??
     guardVerdict(event) ??
-    checkAccounts(core, event, session, tenantOf(state, task.tenantId), pools) ??
+    checkAccounts(core, event, session, tenantOf(state, task.tenantId), lead, reservation) ??
     closed(state) ??
-    findPlace(core, event, pools, key)
+    findPlace(core, event, pools, reservation, session)
   );
 }
 
@@ -65,7 +66,10 @@ function ctxOf(pool: Pool): number {
 
 function guardDeadline({ task }: TaskSubmitted): Refusal | undefined {
   if (task.deadlineMs > 0) return undefined;
-  return refuse("DEADLINE_UNMET", `The deadline of ${task.deadlineMs} ms from admission has already passed.`);
+  const message =
+    `The task would finish in 1 ms at the earliest, and its deadline of ${task.deadlineMs} ms from admission ` +
+    "has already passed.";
+  return refuse("DEADLINE_UNMET", message);
 }
 
 function guardVerdict({ verdict }: TaskSubmitted): Refusal | undefined {
@@ -82,10 +86,10 @@ function checkAccounts(
   event: TaskSubmitted,
   session: Session | undefined,
   tenant: Tenant,
-  pools: readonly Pool[],
+  lead: Pool | undefined,
+  reservation: Reservation,
 ): Refusal | undefined {
   const { state, nowMs } = core;
-  const [lead] = pools;
   const { maxTurns } = state.settings.session;
   const drainMs = lead?.drain.gap.count ? lead.drain.gap.value : 1000;
   const quota = checkTenantQuota(state, nowMs, tenant, event.memoryBytes ?? 0, lead, drainMs);
@@ -94,14 +98,15 @@ function checkAccounts(
     const message = `session_max_turns: the session has taken its ${maxTurns} turns. Begin a new session.`;
     return refuse("INVALID_PARAMS", message);
   }
-  return checkBudgets(state, reservationOf(state, event.task, pools), session, tenant);
+  return checkBudgets(state, reservation, session, tenant);
 }
 
 function findPlace(
   core: Core,
   event: TaskSubmitted,
   pools: readonly Pool[],
-  session: string,
+  reservation: Reservation,
+  session: Session | undefined,
 ): Admission | Refusal {
   const { task } = event;
   const promptTokens = promptTokensOf(event);
@@ -118,10 +123,9 @@ function findPlace(
   if (targets.length === 0) return noPool(core, task, pools, needs);
   const place = choose(core, event, targets, outputTokens);
   if ("code" in place) return place;
-  const reservation = reservationOf(core.state, task, pools);
   const lead = pools[0] as Pool;
   const { target, room } = place;
-  return { target, room, reservation, lead, promptTokens, outputTokens, sessionKey: session };
+  return { target, room, reservation, session, lead, promptTokens, outputTokens };
 }
 
 /**
@@ -160,7 +164,7 @@ function choose(
   let soonest: Target | undefined;
   for (const target of targets) {
     const service = target.prediction.service;
-    const gapMs = service === undefined ? 1000 : totalMs(service);
+    const gapMs = service === undefined ? 1000 : totalMs(service) / slotsIn(target.set);
     const room = planRoom(target.pool, newcomer, () => hopelessIn(core, target.pool), gapMs);
     if ("code" in room) {
       full ??= room;
@@ -173,6 +177,15 @@ function choose(
     }
   }
   return evicting ?? (soonest === undefined ? (full as Refusal) : unmet(event, soonest));
+}
+
+/** So many tasks of a set leave its queue while one is served. */
+function slotsIn({ replicas }: ReplicaSet): number {
+  let slots = 0;
+  for (const { status, facts } of replicas) {
+    if (status === "ready") slots += facts.slotsTotal - facts.slotsElsewhere;
+  }
+  return Math.max(1, slots);
 }
 
 /** Waiting tasks of the pool that could not end in time even if they started now. */

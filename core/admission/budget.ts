@@ -13,8 +13,8 @@ import { refuse } from "./refusal.ts";
  * task that waits may still run in another one than it was admitted to.
  */
 export function reservationOf(state: State, task: Task, pools: readonly Pool[]): Reservation {
-  const wallMs = pools.map(({ settings }) => settings.timeouts.wallMs ?? task.deadlineMs);
-  const longestMs = wallMs.length === 0 ? task.deadlineMs : Math.max(...wallMs);
+  let longestMs = pools.length === 0 ? Infinity : 0;
+  for (const { settings } of pools) longestMs = Math.max(longestMs, settings.timeouts.wallMs ?? Infinity);
   return {
     tokens: task.maxTokens,
     timeMs: Math.min(longestMs, task.deadlineMs),
@@ -45,6 +45,8 @@ function missing(
   wish: Reservation,
   whose: string,
 ): string | undefined {
+  const { tokens, timeMs, cost } = budgets;
+  if (tokens === undefined && timeMs === undefined && cost === undefined) return undefined;
   for (const kind of kinds) {
     const limit = budgets[kind];
     if (limit === undefined) continue;
@@ -82,11 +84,18 @@ export function settle(live: Live, costPerToken: number, accounts: readonly Acco
 /** limit − spent − reserved of the session; a budget that is not set shows 0, and time its time to live. */
 export function budgetView(state: State, nowMs: number, session: Session | undefined): BudgetView {
   const { budgets, ttlMs } = state.settings.session;
-  const left = (kind: (typeof kinds)[number], unset: number) => {
-    const limit = budgets[kind];
-    if (limit === undefined) return unset;
-    return Math.max(0, limit - (session?.spent[kind] ?? 0) - (session?.reserved[kind] ?? 0));
-  };
+  const { spent, reserved } = session ?? untouched;
   const ttl = session === undefined ? ttlMs : Math.max(0, session.expiresAtMs - nowMs);
-  return { tokens: left("tokens", 0), timeMs: left("timeMs", ttl), cost: left("cost", 0) };
+  return {
+    tokens: left(budgets.tokens, spent.tokens, reserved.tokens, 0),
+    timeMs: left(budgets.timeMs, spent.timeMs, reserved.timeMs, ttl),
+    cost: left(budgets.cost, spent.cost, reserved.cost, 0),
+  };
+}
+
+const nothing: Spent = { tokens: 0, timeMs: 0, cost: 0 };
+const untouched: Account = { spent: nothing, reserved: nothing };
+
+function left(limit: number | undefined, spent: number, reserved: number, unset: number): number {
+  return limit === undefined ? unset : Math.max(0, limit - spent - reserved);
 }

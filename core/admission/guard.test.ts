@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ModelState, Placement, Task } from "@llama-orch/contract";
+import { errorTable, type ModelState, type Placement, type Task } from "@llama-orch/contract";
+import fc from "fast-check";
 import type { TaskSubmitted } from "../events.ts";
 import { type Body, facts, only, pool, settings, World } from "../fixtures/world.ts";
+import { noSettings } from "../settings.ts";
 
 type Fields = Partial<Task>;
 type Sent = Partial<Body<TaskSubmitted>>;
@@ -141,4 +143,44 @@ test("an engine that has no pool of the model is refused before anything is queu
   assert.equal(verdict(world, "1", { engine: "vllm" }), "POOL_UNAVAILABLE");
   assert.equal(verdict(world, "2", { modelRef: "other" }), "POOL_UNAVAILABLE");
   assert.equal(world.orchestrator.state.jobs.size, 0);
+});
+
+test("a slot's whole context is offered, and what the template adds to a prompt counts as part of it [OC-CORE-1015]", () => {
+  const ctxMax = 4096;
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 0, max: 2000 }),
+      fc.integer({ min: 0, max: 500 }),
+      fc.integer({ min: -3, max: 3 }),
+      fc.boolean(),
+      (text, template, beyond, counted) => {
+        const rendered = text + template;
+        const prompt = counted
+          ? { promptTokens: rendered, promptBytes: 4 * rendered }
+          : { promptBytes: rendered };
+        const tokens = counted ? rendered : rendered + 2;
+        const fits = beyond <= 0;
+        const given = verdict(new World(), "t", { maxTokens: ctxMax - tokens + beyond }, prompt);
+        const refused = counted || rendered === 0 ? "INVALID_PARAMS" : "POOL_UNREADY";
+        assert.equal(given, fits ? "accepted" : refused);
+      },
+    ),
+  );
+});
+
+test("pins are followed by default, to that pool alone; one nobody can follow answers 400, one to a pool that is not ready 503 [OC-CTRL-2013, OC-CTRL-2014]", () => {
+  assert.equal(noSettings.placement.allowPin, true);
+  const pools = [pool({ id: "free" }), pool({ id: "busy" }), pool({ id: "down" })];
+  const answers = (allowPin: boolean) => {
+    const placement = { ...noSettings.placement, allowPin };
+    const world = new World({ settings: settings({ pools, placement }), ready: false });
+    for (const id of ["free", "busy"]) world.replica(id, "r");
+    return ["busy", "busy", "down", "nowhere"].map((poolId, i) => {
+      const effects = world.submit(`${i}`, pin(poolId));
+      const [refused] = only(effects, "RefuseTask");
+      return refused === undefined ? only(effects, "AcceptTask")[0]?.poolId : errorTable[refused.code].status;
+    });
+  };
+  assert.deepEqual(answers(true), ["busy", "busy", 503, 400]);
+  assert.deepEqual(answers(false), [400, 400, 400, 400]);
 });

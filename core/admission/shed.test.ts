@@ -260,3 +260,33 @@ test("whether a waiting task is hopeless is told by its own prompt, not by the n
   world.pass(98_000);
   assert.deepEqual(did(world.submit("small")), { gone: [["long prompt", "DEADLINE_UNMET"]] });
 });
+
+test("what is told is one place at the measured rate, before that at the declared one over all slots, 1 to 60000 ms [ADM-02]", () => {
+  const within = (ms: number) => Math.min(60_000, Math.max(1, Math.ceil(ms)));
+  const slots = fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 3 });
+  const rate = fc.constantFrom(0.1, 50, 40_000);
+  fc.assert(
+    fc.property(slots, rate, fc.constantFrom(0, 250, 90_000), (slots, tokensPerS, gapMs) => {
+      const world = new World({ settings: settings({ pools: [pool({ capacity: 2 })] }), ready: false });
+      for (const [i, slotsTotal] of slots.entries()) {
+        world.replica("p", `r${i}`, { facts: facts({ slotsTotal, speed: { tokensPerS } }) });
+      }
+      world.replica("p", "down", {
+        status: "failed",
+        facts: facts({ slotsTotal: 5, speed: { tokensPerS } }),
+      });
+      const forever = { deadlineMs: 1e12 };
+      const all = slots.reduce((sum, each) => sum + each, 0);
+      for (let i = 0; i < all + 2; i++) world.submit(`${i}`, forever);
+      const told = () => only(world.submit("over", forever), "RefuseTask")[0]?.details.retry_after_ms;
+      assert.equal(told(), within(10_000 / tokensPerS / all));
+      for (let i = 0; i < 2; i++) {
+        world.pass(gapMs);
+        world.end(`${i}`, { attemptTokens: 0 });
+        world.submit(`${all + 2 + i}`, forever);
+      }
+      assert.equal(told(), within(gapMs));
+    }),
+    { numRuns: 40 },
+  );
+});

@@ -1,6 +1,7 @@
 // A task arrives: known ones get their first answer again, the others are admitted or refused, and what was
 // admitted is carried out here, all at once.
 
+import type { Task } from "@llama-orch/contract";
 import { expire } from "../attempts/expire.ts";
 import { fail } from "../attempts/finish.ts";
 import { noteArrival } from "../estimate/outlook.ts";
@@ -12,7 +13,7 @@ import { preparationOf } from "../pools/readiness.ts";
 import { noteTrial } from "../pools/slo.ts";
 import { enqueue } from "../queue/waiting.ts";
 import { takeTurn } from "../sessions.ts";
-import type { Core, Known, Live, ReplicaSet, Session, State } from "../state.ts";
+import type { Core, Known, Live, ReplicaSet, Session, State, Tenant } from "../state.ts";
 import { type Admission, admit, modelNeeds } from "./admit.ts";
 import { budgetView, reserve } from "./budget.ts";
 import { takeTenantToken } from "./quota.ts";
@@ -25,8 +26,7 @@ const nowhere: readonly ReplicaSet[] = [];
 /** The sets whose order has changed: that of an accepted task, and those of tasks that made room for it. */
 export function submit(core: Core, event: TaskSubmitted): Iterable<ReplicaSet> {
   const { tenantId, taskId, engine } = event.task;
-  const key = taskKey(tenantId, taskId);
-  const known = knownAnswer(core, event, key);
+  const known = knownAnswer(core, event);
   const result = known ?? admit(core, event);
   if ("jobId" in result) {
     core.emit({ type: "RepeatAnswer", jobId: result.jobId, answer: result });
@@ -37,44 +37,38 @@ export function submit(core: Core, event: TaskSubmitted): Iterable<ReplicaSet> {
     core.emit({ type: "RefuseTask", tenantId, taskId, code: result.code, message: result.message, details });
     return nowhere;
   }
-  return accept(core, event, result, key);
+  return accept(core, event, result);
 }
 
-export const taskKey = (tenantId: string, taskId: string): string => `${tenantId}/${taskId}`;
-
 /** An id that was accepted before: the same request again, or another one under the same name. */
-function knownAnswer(
-  { state, nowMs }: Core,
-  event: TaskSubmitted,
-  key: string,
-): Answer | Refusal | undefined {
-  const known = remembered(state, nowMs, key) ?? event.remembered;
+function knownAnswer({ state, nowMs }: Core, event: TaskSubmitted): Answer | Refusal | undefined {
+  const known = remembered(state, nowMs, event.task) ?? event.remembered;
   if (known === undefined) return undefined;
   if (known.fingerprint === event.fingerprint) return known.answer;
   return refuse("TASK_CONFLICT", `The task ${event.task.taskId} was accepted before with other fields.`);
 }
 
-function remembered(state: State, nowMs: number, key: string): Known | undefined {
-  const known = state.tasks.get(key);
+function remembered(state: State, nowMs: number, { tenantId, taskId }: Task): Known | undefined {
+  const known = state.tasks.get(tenantId, taskId);
   if (known === undefined || nowMs - (known.endedAtMs ?? nowMs) <= state.settings.rememberMs) return known;
   return undefined;
 }
 
-function accept(core: Core, event: TaskSubmitted, admission: Admission, key: string): Iterable<ReplicaSet> {
+function accept(core: Core, event: TaskSubmitted, admission: Admission): Iterable<ReplicaSet> {
   const { state, nowMs } = core;
   const { target, room } = admission;
   const left = room.expire.length + room.evict.length === 0 ? nowhere : setsOf(state, room);
   makeRoom(core, room);
   const tenant = tenantOf(state, event.task.tenantId);
-  state.tenants.set(tenant.id, tenant);
-  const session = takeTurn(core, admission.sessionKey);
+  if (tenant.live === 0) state.tenants.set(tenant.id, tenant);
+  const session = takeTurn(core, event.task, admission.session);
   reserve(admission.reservation, [tenant, session]);
   tenant.live++;
   tenant.memoryBytes += event.memoryBytes ?? 0;
   takeTenantToken(state, nowMs, tenant.id, admission.lead);
-  const live = liveTask(core, event, admission, session, key);
+  const live = liveTask(core, event, admission, tenant, session);
   state.jobs.set(live.jobId, live);
-  state.tasks.set(live.key, live.known);
+  state.tasks.set(tenant.id, event.task.taskId, live.known);
   live.known.live = live;
   noteTrial(core, live);
   const { service } = target.prediction;
@@ -101,17 +95,18 @@ function liveTask(
   core: Core,
   event: TaskSubmitted,
   admission: Admission,
+  tenant: Tenant,
   session: Session,
-  key: string,
 ): Live {
   const { task, jobId } = event;
   const { target, promptTokens, outputTokens, reservation } = admission;
   const needs = modelNeeds(event);
   return {
-    key,
     jobId,
     task,
     known: {
+      tenantId: tenant.id,
+      taskId: task.taskId,
       fingerprint: event.fingerprint,
       answer: {
         jobId,
@@ -129,12 +124,13 @@ function liveTask(
     quant: needs.quant,
     computeCapability: needs.computeCapability,
     reserved: reservation,
-    sessionKey: session.key,
-    sessionSerial: session.serial,
+    tenant,
+    session,
     over: false,
     ordinal: core.state.ordinal++,
     deadlineAtMs: core.nowMs + task.deadlineMs,
-    tenantId: task.tenantId,
+    // The account's own copy of the name: all tasks of a tenant share it.
+    tenantId: tenant.id,
     priority: task.priority,
     cost: promptTokens + outputTokens,
     promptTokens,

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Placement, Task } from "@llama-orch/contract";
+import fc from "fast-check";
 import { facts, only, pool, settings, World } from "../fixtures/world.ts";
+import { Orchestrator } from "../orchestrator.ts";
 import type { PoolSettings } from "../settings.ts";
+import type { Replica } from "../state.ts";
 
 const speed = { tokensPerS: 10 };
 
@@ -191,4 +194,46 @@ test("a task that is larger than all memory that can come free is refused with t
   assert.equal(world.attempts("waits").length, 1);
   on({ vramFreeBytes: 0 }, "loading");
   assert.equal(only(send("nobody has measured", 1001), "AcceptTask").length, 1);
+});
+
+test("of all sets the one with the smallest predicted start is taken, then that with more free slots, then by name [PLACE-3902]", () => {
+  const load = fc.array(fc.record({ at: fc.nat(2), maxTokens: fc.integer({ min: 1, max: 9 }) }), {
+    maxLength: 12,
+  });
+  const slots = fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 3, maxLength: 3 });
+  const ids = ["a", "b", "c"];
+  fc.assert(
+    fc.property(load, slots, fc.nat(3000), fc.boolean(), (load, slots, ms, known) => {
+      const world = new World({ settings: settings({ pools: ids.map((id) => pool({ id })) }), ready: false });
+      for (const [i, id] of ids.entries()) {
+        const rates = known ? { speed } : {};
+        world.replica(id, "r", {
+          facts: facts({ ...rates, computeFingerprint: id, slotsTotal: slots[i] ?? 1 }),
+        });
+      }
+      const pinnedTo = (i: number) => wish({ mode: "pin", pinPoolId: ids[i] as string });
+      for (const [i, { at, maxTokens }] of load.entries())
+        world.submit(`${i}`, { maxTokens, ...pinnedTo(at) });
+      world.pass(ms);
+      const snapshot = world.orchestrator.snapshot();
+      const { sets, pools } = world.orchestrator.state;
+      const ranked = ids.map((poolId, i) => {
+        const elsewhere = new World({ ready: false });
+        elsewhere.orchestrator = Orchestrator.restore(snapshot);
+        elsewhere.nowMs = world.nowMs;
+        const [accepted] = only(elsewhere.submit("probe", pinnedTo(i)), "AcceptTask");
+        const replica = pools.get(poolId)?.replicas.get("r") as Replica;
+        const free = replica.facts.slotsTotal - replica.running.size;
+        return {
+          poolId,
+          startMs: accepted?.answer.predictedStartMs ?? 0,
+          free,
+          set: sets.get(replica.setId)?.id ?? "",
+        };
+      });
+      ranked.sort((x, y) => x.startMs - y.startMs || y.free - x.free || (x.set < y.set ? -1 : 1));
+      assert.equal(poolOf(world, "probe"), ranked[0]?.poolId);
+    }),
+    { numRuns: 50 },
+  );
 });

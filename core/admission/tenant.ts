@@ -2,9 +2,12 @@
 
 import type { State, Tenant } from "../state.ts";
 
+/** Kept from its first accepted task on; before that, asking leaves no trace. */
 export function tenantOf(state: State, id: string): Tenant {
-  const known = state.tenants.get(id);
-  if (known !== undefined) return known;
+  return state.tenants.get(id) ?? newTenant(id);
+}
+
+function newTenant(id: string): Tenant {
   const nothing = () => ({ tokens: 0, timeMs: 0, cost: 0 });
   return { id, live: 0, memoryBytes: 0, spent: nothing(), reserved: nothing() };
 }

@@ -3,13 +3,13 @@
 
 import type { CancelReason } from "../outcome.ts";
 import type { Core, Live } from "../state.ts";
-import { finish, spentBy } from "./finish.ts";
+import { finish } from "./finish.ts";
 
 export function cancel(core: Core, live: Live, reason: CancelReason): void {
   if (live.over) return;
-  const { place } = live;
+  const { place, tokensOut, decodeMs } = live;
   core.emit({ type: "CloseGate", jobId: live.jobId });
-  finish(core, live, { kind: "canceled", reason, ...spentBy(live) });
+  finish(core, live, { kind: "canceled", reason, tokensOut, decodeMs });
   if (place?.kind !== "running") return;
   const told = place.ending !== undefined;
   place.ending = "canceled";

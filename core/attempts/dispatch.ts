@@ -7,6 +7,7 @@ import { limits } from "../limits.ts";
 import { placeName } from "../placement/strategy.ts";
 import { noteSent } from "../pools/breaker.ts";
 import { dequeue } from "../queue/waiting.ts";
+import { heldSession } from "../sessions.ts";
 import type { Core, Live, Pool, Replica, ReplicaSet } from "../state.ts";
 
 export function dispatch(
@@ -36,7 +37,7 @@ export function dispatch(
     ending: undefined,
   };
   replica.running.add(live);
-  noteSession(core, live, replica);
+  noteSession(live, replica);
   core.emit({
     type: "DispatchAttempt",
     jobId: live.jobId,
@@ -55,9 +56,9 @@ export function dispatch(
   if (live.resume?.preempted === true) core.emit({ type: "Note", about: "resumed", jobId: live.jobId });
 }
 
-function noteSession(core: Core, live: Live, replica: Replica): void {
-  const session = core.state.sessions.get(live.sessionKey);
-  if (session?.serial !== live.sessionSerial) return;
+function noteSession(live: Live, replica: Replica): void {
+  const session = heldSession(live);
+  if (session === undefined) return;
   if (session.lastReplica !== replica.key) session.kvWarm = false;
   session.lastReplica = replica.key;
 }
@@ -74,7 +75,7 @@ function waitOf(core: Core, live: Live): DispatchAttempt["waited"] {
 function limitsOf(core: Core, live: Live, pool: Pool, prefillMs: number): DispatchAttempt["limits"] {
   const { timeouts } = pool.settings;
   const { budgets } = core.state.settings.session;
-  const timed = budgets.timeMs ?? core.state.settings.tenantBudgets[live.task.tenantId]?.timeMs;
+  const timed = budgets.timeMs ?? core.state.settings.tenantBudgets[live.tenantId]?.timeMs;
   const computed = Math.max(limits.firstTokenMinMs, Math.ceil(limits.firstTokenPrefillFactor * prefillMs));
   const before = live.resume?.kind === "continued" ? live : { tokensOut: 0, decodeMs: 0 };
   return {

@@ -7,8 +7,9 @@ import type { AttemptEnded, AttemptProgressed, AttemptStalled, FirstToken } from
 import type { LostReason } from "../outcome.ts";
 import { forgetTrial, noteSuccess } from "../pools/breaker.ts";
 import { noteFirstToken } from "../pools/slo.ts";
-import type { Core, Live, Pool, Replica, Running, State } from "../state.ts";
-import { fail, finish, settleAccounts, spentBy } from "./finish.ts";
+import { heldSession } from "../sessions.ts";
+import type { Core, Live, Pool, Running, State } from "../state.ts";
+import { fail, finish, settleAccounts } from "./finish.ts";
 import { lose } from "./lost.ts";
 
 /** The live task whose current attempt an event is about. */
@@ -28,9 +29,8 @@ export function firstToken(core: Core, event: FirstToken): void {
   running.firstTokenAtMs = core.nowMs;
   running.expectedEndAtMs = core.nowMs + remainingMs(live, running);
   noteFirstToken(core, live);
-  const session = core.state.sessions.get(live.sessionKey);
-  if (session?.serial === live.sessionSerial)
-    session.kvWarm = live.determinism === "best_effort" && event.cachedTokens > 0;
+  const session = heldSession(live);
+  if (session !== undefined) session.kvWarm = live.determinism === "best_effort" && event.cachedTokens > 0;
 }
 
 export function progressed(core: Core, event: AttemptProgressed): void {
@@ -63,12 +63,14 @@ export function stop(core: Core, live: Live, running: Running, reason: "watchdog
   core.emit({ type: "AbortAttempt", jobId: live.jobId, attempt: running.attempt, reason });
 }
 
-/** The replica that has a slot free again, if the report was about a current attempt. */
-export function attemptEnded(core: Core, event: AttemptEnded): Replica | undefined {
-  const found = runningOf(core.state, event);
-  if (found === undefined) return undefined;
-  const { live, running } = found;
-  const pool = core.state.pools.get(running.replica.poolId) as Pool;
+/** A slot of the replica is free again. */
+export function attemptEnded(
+  core: Core,
+  live: Live,
+  running: Running,
+  pool: Pool,
+  event: AttemptEnded,
+): void {
   running.replica.running.delete(live);
   if (running.replica.running.size === 0) pool.departed.delete(running.replica);
   live.place = undefined;
@@ -77,10 +79,9 @@ export function attemptEnded(core: Core, event: AttemptEnded): Replica | undefin
     core.state.jobs.delete(live.jobId);
     settleAccounts(core.state, live);
     forgetTrial(pool.breaker, live.jobId);
-    return running.replica;
+    return;
   }
   conclude(core, live, running, pool, event);
-  return running.replica;
 }
 
 /** Tokens count once, however often they were made: a replay is free. */
@@ -97,7 +98,7 @@ function conclude(core: Core, live: Live, running: Running, pool: Pool, event: A
     case "done":
       noteSuccess(core, pool);
       learnFrom(live, running, event);
-      finish(core, live, { kind: "done", ...spentBy(live) });
+      finish(core, live, { kind: "done", tokensOut: live.tokensOut, decodeMs: live.decodeMs });
       return;
     case "refused":
       forgetTrial(pool.breaker, live.jobId);

@@ -1,17 +1,24 @@
 // Deadlines that pass while a task waits. A running attempt goes on past its deadline; a waiting one cannot
 // win any more and makes room.
 
-import { watchDeadlines } from "../queue/waiting.ts";
+import { watchDeadline } from "../queue/waiting.ts";
 import type { Core, Live } from "../state.ts";
 import { fail } from "./finish.ts";
 
 export function expireDue(core: Core): void {
-  const { state } = core;
-  for (let live = state.deadlines.first(); live !== undefined; live = state.deadlines.first()) {
+  const { deadlines } = core.state;
+  if (deadlines.earliestMs() > core.nowMs) return;
+  for (let live = deadlines.first(); live !== undefined; live = deadlines.first()) {
     if (live.deadlineAtMs > core.nowMs) break;
     expire(core, live);
   }
-  watchDeadlines(core);
+}
+
+/** The timer has fired: it waits for the next one. */
+export function deadlineOver(core: Core): void {
+  expireDue(core);
+  const next = core.state.deadlines.first();
+  if (next !== undefined) watchDeadline(core, next);
 }
 
 export function expire(core: Core, live: Live): void {

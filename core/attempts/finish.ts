@@ -3,13 +3,13 @@
 
 import type { ErrorDetails, TaskErrorCode } from "@llama-orch/contract";
 import { budgetView, settle } from "../admission/budget.ts";
-import { dropIdleTenant, tenantOf } from "../admission/tenant.ts";
+import { dropIdleTenant } from "../admission/tenant.ts";
 import { limits } from "../limits.ts";
 import type { Outcome } from "../outcome.ts";
 import { noteClassEnd } from "../pools/slo.ts";
 import { dequeue } from "../queue/waiting.ts";
-import { leaveSession } from "../sessions.ts";
-import type { Core, Ended, Live, Session, State } from "../state.ts";
+import { heldSession, leaveSession } from "../sessions.ts";
+import type { Core, Known, Live, State } from "../state.ts";
 import { clearGrace } from "./grace.ts";
 
 export function fail(
@@ -19,21 +19,17 @@ export function fail(
   message: string,
   details: ErrorDetails = {},
 ): void {
-  finish(core, live, { kind: "failed", code, message, details, ...spentBy(live) });
-}
-
-export function spentBy({ tokensOut, decodeMs }: Live): { tokensOut: number; decodeMs: number } {
-  return { tokensOut, decodeMs };
+  const { tokensOut, decodeMs } = live;
+  finish(core, live, { kind: "failed", code, message, details, tokensOut, decodeMs });
 }
 
 export function finish(core: Core, live: Live, outcome: Outcome): void {
   const { state, nowMs } = core;
   if (live.place?.kind === "waiting") dequeue(core, live, false);
   clearGrace(core, live);
-  const tenant = tenantOf(state, live.task.tenantId);
-  const holder = heldSession(state, live);
-  tenant.live--;
-  tenant.memoryBytes -= live.memoryBytes;
+  const holder = heldSession(live);
+  live.tenant.live--;
+  live.tenant.memoryBytes -= live.memoryBytes;
   if (live.place === undefined) settleAccounts(state, live);
   if (holder !== undefined) leaveSession(state, holder);
   live.over = true;
@@ -44,7 +40,7 @@ export function finish(core: Core, live: Live, outcome: Outcome): void {
   core.emit({
     type: "EndTask",
     jobId: live.jobId,
-    tenantId: live.task.tenantId,
+    tenantId: live.tenantId,
     taskId: live.task.taskId,
     poolId: live.poolId,
     replicaId: live.replicaId,
@@ -57,25 +53,20 @@ export function finish(core: Core, live: Live, outcome: Outcome): void {
 
 /** What was delivered is known once no attempt runs any more; until then all of it stays reserved. */
 export function settleAccounts(state: State, live: Live): void {
-  const tenant = tenantOf(state, live.task.tenantId);
-  const holder = heldSession(state, live);
+  const { tenant } = live;
+  const holder = heldSession(live);
   settle(live, state.settings.session.costPerToken, holder === undefined ? [tenant] : [tenant, holder]);
   dropIdleTenant(state, tenant);
 }
 
-/** A session that was deleted, or began anew, owes this task nothing and is owed nothing by it. */
-function heldSession(state: State, live: Live): Session | undefined {
-  const session = state.sessions.get(live.sessionKey);
-  return session?.serial === live.sessionSerial ? session : undefined;
-}
-
 /** The same request gets the same answer after its end too; what is forgotten here the store still knows. */
-function remember({ tasks, ended }: State, { key, known }: Live, nowMs: number): void {
+function remember({ tasks, ended }: State, { known }: Live, nowMs: number): void {
   known.live = undefined;
   known.endedAtMs = nowMs;
-  ended.push({ key, known });
+  ended.push(known);
   if (ended.size <= limits.rememberedAnswers) return;
-  const oldest = ended.shift() as Ended;
+  const oldest = ended.shift() as Known;
   // The id may have been accepted again since, and then the newer record is not this one's to forget.
-  if (tasks.get(oldest.key) === oldest.known) tasks.delete(oldest.key);
+  const { tenantId, taskId } = oldest;
+  if (tasks.get(tenantId, taskId) === oldest) tasks.delete(tenantId, taskId);
 }

@@ -13,7 +13,7 @@ import { home } from "../placement/home.ts";
 import { forgetTrial, noteFault } from "../pools/breaker.ts";
 import { enqueueReturned } from "../queue/waiting.ts";
 import type { Core, Live, Pool, Replica, Resume, Running } from "../state.ts";
-import { fail, finish, spentBy } from "./finish.ts";
+import { fail, finish } from "./finish.ts";
 
 /** Nobody's fault: neither the task nor the pool is blamed. */
 const blameless: ReadonlySet<string> = new Set(["drain", "preempted", "restart"]);
@@ -65,7 +65,7 @@ export function lose(
   if (live.faults >= limits.attemptsPerTask) return giveUp(core, live, reason);
   live.resume = resume;
   if (resume.kind === "continued" && live.tokensOut >= live.task.maxTokens) {
-    return finish(core, live, { kind: "done", ...spentBy(live) });
+    return finish(core, live, { kind: "done", tokensOut: live.tokensOut, decodeMs: live.decodeMs });
   }
   returnHome(core, live, reason);
 }

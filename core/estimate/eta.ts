@@ -66,10 +66,10 @@ export function earliest(times: readonly number[]): number {
 
 /** Slots are few, and mostly in order already. */
 function ascending(times: readonly number[], leastMs: number): number[] {
-  const sorted: number[] = [];
-  for (const time of times) {
-    const value = time > leastMs ? time : leastMs;
-    let at = sorted.length;
+  const sorted = times.slice();
+  for (let from = 0; from < sorted.length; from++) {
+    const value = Math.max(sorted[from] as number, leastMs);
+    let at = from;
     while (at > 0 && (sorted[at - 1] as number) > value) {
       sorted[at] = sorted[at - 1] as number;
       at--;

@@ -171,3 +171,35 @@ test("without hints a place in the queue counts from when the first slot is expe
   const shown = [...world.orchestrator.waiting(setOf(world))].map(({ predictedStartMs }) => predictedStartMs);
   assert.deepEqual(shown, [50_000, 50_100]);
 });
+
+test("a start is 100 ms a place while no speed is known, else the turn among tasks dealt to slots, and never goes back [ADM-01]", () => {
+  const sizes = fc.integer({ min: 1, max: 90 });
+  fc.assert(
+    fc.property(sizes, fc.nat(20), fc.integer({ min: 1, max: 4 }), fc.nat(900), (size, count, slots, ms) => {
+      const [known, unknown] = [hinted(slots), new World({ slots })];
+      for (const world of [known, unknown]) {
+        for (let i = 0; i < slots; i++) world.submit(`runs ${i}`, { maxTokens: size });
+      }
+      const passedMs = Math.min(ms, size * 100 - 1);
+      known.pass(passedMs);
+      const free = Array.from({ length: slots }, () => size * 100 - passedMs);
+      let last = 0;
+      for (let place = 0; place < count; place++) {
+        const { predictedStartMs = -1, queuePosition } =
+          answer(known.submit(`${place}`, { maxTokens: size })) ?? {};
+        const slot = free.indexOf(Math.min(...free));
+        assert.ok(
+          Math.abs(predictedStartMs - (free[slot] as number)) <= 1,
+          `${predictedStartMs} at ${place}`,
+        );
+        free[slot] = (free[slot] as number) + size * 100;
+        assert.ok(predictedStartMs >= last);
+        last = predictedStartMs;
+        assert.equal(queuePosition, place);
+        const blind = answer(unknown.submit(`${place}`, { maxTokens: size }));
+        assert.equal(blind?.predictedStartMs, place * 100);
+      }
+    }),
+    { numRuns: 60 },
+  );
+});

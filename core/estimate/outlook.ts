@@ -1,7 +1,7 @@
 // What the future of a replica set looks like from now: when its slots come free, how long work takes on it,
 // and so when a newcomer or a waiting task would start.
 
-import type { Priority } from "@llama-orch/contract";
+import { Priority } from "@llama-orch/contract";
 import { isUp } from "../placement/candidates.ts";
 import type { Ahead } from "../queue/fair.ts";
 import type { ArrivalRate, Live, Pool, ReplicaSet, Running, State } from "../state.ts";
@@ -150,13 +150,20 @@ export function onTime(state: State, live: Live): number {
     return onTimeProbability(expectedEnd(live.place, nowMs), live.deadlineAtMs, service?.varianceMs2 ?? 0);
   }
   if (set === undefined) return 0;
-  for (const waiting of predictWaiting(state, nowMs, set)) {
-    if (waiting.live !== live) continue;
-    const service = serviceOn(set, live);
-    const finishAtMs = nowMs + waiting.startMs + (service === undefined ? 0 : totalMs(service));
-    return onTimeProbability(finishAtMs, live.deadlineAtMs, 2 * (service?.varianceMs2 ?? 0));
+  const startMs = startOf(state, live, set);
+  if (startMs === undefined) return 0;
+  const service = serviceOn(set, live);
+  const finishAtMs = nowMs + startMs + (service === undefined ? 0 : totalMs(service));
+  return onTimeProbability(finishAtMs, live.deadlineAtMs, 2 * (service?.varianceMs2 ?? 0));
+}
+
+/** A task that has just been accepted was told so; any other is found by walking over the queue. */
+function startOf(state: State, live: Live, set: ReplicaSet): number | undefined {
+  if (live.submittedAtMs === state.nowMs) return live.known.answer.predictedStartMs;
+  for (const waiting of predictWaiting(state, state.nowMs, set)) {
+    if (waiting.live === live) return waiting.startMs;
   }
-  return 0;
+  return undefined;
 }
 
 function withReturned(ahead: Ahead, lives: Iterable<Live>): Ahead {
@@ -196,7 +203,7 @@ function claimedBy(state: State, nowMs: number, set: ReplicaSet, own: Priority, 
   if (pool === undefined || slots === 0) return 0;
   const { classes, strictClasses } = pool.settings;
   let claimed = 0;
-  for (const priority of Object.keys(classes) as Priority[]) {
+  for (const priority of Priority.enum) {
     if (priority === own) continue;
     const share = classes[priority].weight / (classes[priority].weight + classes[own].weight);
     const most = strictClasses ? (priority === "interactive" ? 1 : 0) : share;

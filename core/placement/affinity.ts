@@ -6,5 +6,5 @@ import type { Live, ReplicaSet, State } from "../state.ts";
 
 export function affinityOf(state: State, nowMs: number, set: ReplicaSet, live: Live): string | undefined {
   if (set.key.determinism === "strict" || live.task.kvHint === "cold") return undefined;
-  return findSession(state, nowMs, live.sessionKey)?.lastReplica;
+  return findSession(state, nowMs, live.task)?.lastReplica;
 }

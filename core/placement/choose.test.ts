@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
 import { candidate, requirements } from "../fixtures/places.ts";
@@ -188,4 +190,45 @@ test("the decision says what was considered, what was left and why the others we
     fallback: false,
     affinity: false,
   });
+});
+
+test("a decision is a place with its log, or a reason with what was considered; it changes nothing it was given [PLACE-3900]", () => {
+  fc.assert(
+    fc.property(places, wishes, strategy, fc.nat(99), (given, task, strategy, seed) => {
+      const frozen = Object.freeze(given.map((place) => Object.freeze({ ...place })));
+      const choose = () =>
+        decide(Object.freeze(task), frozen, rules({ strategy, random: Random.seeded(seed) }));
+      const choice = choose();
+      assert.deepEqual(choose(), choice);
+      if (choice.candidate === undefined) {
+        assert.deepEqual(Object.keys(choice).sort(), ["candidate", "considered", "reason"]);
+        assert.equal(choice.considered, given.length);
+      } else {
+        assert.deepEqual(Object.keys(choice).sort(), ["candidate", "decision"]);
+        assert.ok(frozen.includes(choice.candidate));
+        assert.equal(choice.decision.candidatesTotal, given.length);
+      }
+    }),
+  );
+});
+
+test("no other code selects: one file asks decide(), and only there attempts are dispatched [PLACE-3900]", () => {
+  const core = join(import.meta.dirname, "..");
+  const sources = readdirSync(core, { recursive: true, encoding: "utf8" }).filter(
+    (path) => path.endsWith(".ts") && !path.endsWith(".test.ts"),
+  );
+  const filesWith = (call: RegExp) =>
+    sources.filter((path) => call.test(readFileSync(join(core, path), "utf8"))).sort();
+  assert.deepEqual(filesWith(/(?<!function )\bdecide\(/), ["placement/place.ts"]);
+  assert.deepEqual(filesWith(/(?<!function )\bdispatch\(/), ["placement/place.ts"]);
+  assert.deepEqual(filesWith(/type: "DispatchAttempt",/), ["attempts/dispatch.ts"]);
+});
+
+test("without wishes any ready place with a free slot may be chosen, whatever else it is [CLOUD-14]", () => {
+  fc.assert(
+    fc.property(place, strategy, (given, strategy) => {
+      const choice = decide(requirements(), [given], rules({ strategy }));
+      assert.equal(choice.candidate, given.ready && given.slotsFree > 0 ? given : undefined);
+    }),
+  );
 });

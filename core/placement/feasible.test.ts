@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { candidate, requirements } from "../fixtures/places.ts";
-import { type Candidate, type Infeasible, infeasible, type Requirements, suits } from "./feasible.ts";
+import { facts, World } from "../fixtures/world.ts";
+import type { Live } from "../state.ts";
+import { type Candidate, has, type Infeasible, infeasible, type Requirements, suits } from "./feasible.ts";
 
 type Edge = readonly [
   edge: string,
@@ -92,4 +94,29 @@ test("a place suits a task that it could run when it is ready and has room, and 
     const passing = reason === "POOL_UNREADY" || reason === "NO_CAPACITY";
     assert.equal(suits(requirements(task), candidate(place)), reason === undefined || passing, edge);
   }
+});
+
+test("what catalog and adapter do not say of a model stays unknown: nothing is guessed, and no place is ruled out by it [OC-CORE-1014]", () => {
+  const said = { extensions: ["lora"], quant: "q4", computeCapability: "8.6" };
+  const bare = { features: [] };
+  for (const unknown of [{}, { quant: undefined, computeCapability: undefined, extensions: [] }]) {
+    for (const place of [bare, { features: ["lora"], quant: "q8", computeCapability: "7.0" }]) {
+      assert.equal(has(requirements(unknown), place), true);
+    }
+  }
+  for (const [need, value] of Object.entries(said)) {
+    const offer = need === "extensions" ? { features: ["lora"] } : { features: [], [need]: value };
+    assert.equal(has(requirements({ [need]: value }), offer), true, `${need} is there`);
+    assert.equal(has(requirements({ [need]: value }), bare), false, `${need} is not known to be there`);
+  }
+  const world = new World();
+  world.submit("plain");
+  world.replica("p", "r1", { facts: facts({ features: ["lora"], quant: "q4", computeCapability: "9.0" }) });
+  world.submit("said", {}, said);
+  const kept = (id: string) => {
+    const { extensions, quant, computeCapability } = world.orchestrator.state.jobs.get(`job-${id}`) as Live;
+    return { extensions, quant, computeCapability };
+  };
+  assert.deepEqual(kept("plain"), { extensions: [], quant: undefined, computeCapability: undefined });
+  assert.deepEqual(kept("said"), said);
 });

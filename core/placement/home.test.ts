@@ -72,3 +72,27 @@ test("a strict task never moves to a pool that promises less", () => {
     ["any", "POOL_UNAVAILABLE"],
   ]);
 });
+
+test("a task that came while its replica was loading runs there once it is known what it serves", () => {
+  const world = new World({ ready: false });
+  const unknown = facts({ modelDigest: null, engineVersion: null });
+  world.replica("p", "r0", { status: "loading", facts: unknown });
+  world.submit("a");
+  assert.deepEqual(world.attempts("a"), []);
+  world.replica("p", "r0", { status: "ready", facts: facts() });
+  assert.equal(world.attempts("a").length, 1);
+  assert.equal(world.outcome("a"), undefined);
+});
+
+test("a task that came while one replica was loading may run on another that serves the same model", () => {
+  const world = new World({ ready: false });
+  const unknown = facts({ modelDigest: null, engineVersion: null });
+  world.replica("p", "r0", { status: "loading", facts: unknown });
+  world.submit("a");
+  world.replica("p", "r1", { status: "ready", facts: facts() });
+  world.replica("p", "r0", { status: "failed", facts: facts({ modelDigest: `sha256:${"1".repeat(64)}` }) });
+  assert.deepEqual(
+    world.attempts("a").map(({ replicaId }) => replicaId),
+    ["r1"],
+  );
+});

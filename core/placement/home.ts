@@ -30,17 +30,25 @@ function homeAmong(core: Core, live: Live, prospect: Prospect): Home | undefined
     return { set: own, pool: poolIn(state, own, live) };
   if (live.frames > 0 && live.determinism === "strict") return undefined;
   for (const set of [...state.sets.values()].sort((a, b) => (a.id < b.id ? -1 : 1))) {
-    if (set === own || !fits(set, live) || !mayEver(core, set, live, prospect)) continue;
+    if (set === own || !fits(state, set, live) || !mayEver(core, set, live, prospect)) continue;
     if (live.frames === 0) live.determinism = set.key.determinism;
+    live.digest = set.key.modelDigest;
     return { set, pool: poolIn(state, set, live) };
   }
   return undefined;
 }
 
 /** Same model, same engine kind, and not a weaker promise than was given. */
-function fits({ key }: ReplicaSet, live: Live): boolean {
-  if (key.engine !== live.task.engine || key.modelDigest !== live.digest) return false;
+function fits(state: State, set: ReplicaSet, live: Live): boolean {
+  const { key } = set;
+  if (key.engine !== live.task.engine || !servesModel(state, set, live)) return false;
   return live.task.determinism !== "strict" || key.determinism === "strict";
+}
+
+/** A task that came while its replicas were loading knows its model by its reference alone. */
+function servesModel(state: State, { key, replicas }: ReplicaSet, { digest }: Live): boolean {
+  if (key.modelDigest === digest) return true;
+  return replicas.some(({ poolId }) => state.pools.get(poolId)?.modelRef === digest);
 }
 
 const isAlive: Prospect = (_core, { status }) => status !== "failed" && status !== "stopped";
@@ -73,7 +81,7 @@ function poolIn(state: State, set: ReplicaSet, live: Live): Pool {
 /** Moves what waits in a set that can no longer run it; order is kept, bounds do not apply a second time. */
 export function rehome(core: Core, set: ReplicaSet): void {
   for (const live of [...set.returns.items(), ...set.queue.items()]) {
-    const found = homeAmong(core, live, isThere);
+    const found = newHome(core, set, live);
     if (found === undefined) {
       endHomeless(core, live);
       continue;
@@ -87,6 +95,12 @@ export function rehome(core: Core, set: ReplicaSet): void {
     if (returned) enqueueReturned(core, found.set, live);
     else enqueue(core, found.set, found.pool, live);
   }
+}
+
+/** It stays where it may ever run; else it goes where it may run soonest. */
+function newHome(core: Core, set: ReplicaSet, live: Live): Home | undefined {
+  if (mayEver(core, set, live, isThere)) return { set, pool: poolIn(core.state, set, live) };
+  return homeAmong(core, live, isComing) ?? homeAmong(core, live, isThere);
 }
 
 function endHomeless(core: Core, live: Live): void {

@@ -3,11 +3,13 @@
 // waits.
 
 import { dispatch } from "../attempts/dispatch.ts";
-import type { Core, Live, Pool, Replica, ReplicaSet } from "../state.ts";
+import type { Core, Live, Pool, Replica, ReplicaSet, State } from "../state.ts";
 import { affinityOf } from "./affinity.ts";
 import { candidatesOf, isUp, requirementsOf, slotsFree } from "./candidates.ts";
 import { type Choice, decide } from "./choose.ts";
 import { rankOf } from "./replica-set.ts";
+
+const none: readonly Live[] = [];
 
 type Chosen = Extract<Choice, { readonly decision: unknown }>;
 
@@ -35,7 +37,7 @@ function nextToRun(core: Core, set: ReplicaSet): { live: Live; chosen: Chosen } 
   };
   let displaced: Live | undefined;
   let displacedChosen: Chosen | undefined;
-  for (const live of set.returns.items()) {
+  for (const live of set.returns.size > 0 ? set.returns.items() : none) {
     if (displaced !== undefined && live.resume?.preempted === true) continue;
     if (!mayRun(live) || chosen === undefined) continue;
     if (live.resume?.preempted !== true) return { live, chosen };
@@ -57,12 +59,13 @@ export function choose(core: Core, set: ReplicaSet, live: Live): Choice {
     random: state.random,
     last: state.lastPlace,
     affinity: affinityOf(state, nowMs, set, live),
-    topology: nearby(set, state.sessions.get(live.sessionKey)?.lastReplica),
+    topology: set.replicas.length > 1 ? nearby(state, set, live) : undefined,
   });
 }
 
 /** The topology of where the session ran last: among equals, what is near it is best. */
-function nearby(set: ReplicaSet, lastReplica: string | undefined): string | undefined {
+function nearby(state: State, set: ReplicaSet, { task }: Live): string | undefined {
+  const lastReplica = state.sessions.get(task.tenantId, task.sessionId)?.lastReplica;
   if (lastReplica === undefined) return undefined;
   return set.replicas.find(({ key }) => key === lastReplica)?.facts.topology;
 }

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { PlacementStrategy } from "@llama-orch/contract";
-import { candidate } from "../fixtures/places.ts";
+import { type PlacementStrategy, resolveConfig } from "@llama-orch/contract";
+import fc from "fast-check";
+import { candidate, requirements } from "../fixtures/places.ts";
 import { Random } from "../random.ts";
+import { decide } from "./choose.ts";
+import type { Candidate } from "./feasible.ts";
 import { chooseNode, placeName } from "./strategy.ts";
 
 const rules = (strategy: PlacementStrategy, last?: string, random = Random.seeded(1)) => ({
@@ -66,4 +69,37 @@ test("least-loaded takes most free slots, then most free VRAM, then node id and 
 test("all candidates of the chosen pool on the chosen node are left, and no others", () => {
   const two = ["1", "2"].map((replicaId) => candidate({ nodeId: "n1", poolId: "a", replicaId }));
   assert.deepEqual(chooseNode([...places.slice(0, 3), ...two], rules("round-robin")), two);
+});
+
+test("candidates of a node are sorted by node id, then pool id; chance is the generator's; the default is least-loaded and decides only between nodes [CLOUD-18]", () => {
+  const file = { pools: [{ id: "p", engine: "llamacpp", model: "file:/m.gguf", devices: [0] }] };
+  const configured = (environment: Record<string, string>) => {
+    const resolved = resolveConfig({ file, environment });
+    return resolved.ok ? resolved.config.placement.strategy : resolved.problems;
+  };
+  assert.equal(configured({}), "least-loaded");
+  for (const strategy of ["least-loaded", "round-robin", "random"]) {
+    assert.equal(configured({ ORCHESTRATORD_PLACEMENT_STRATEGY: strategy }), strategy);
+  }
+  const shuffled = fc.shuffledSubarray(places, { minLength: places.length });
+  fc.assert(
+    fc.property(shuffled, fc.nat(99), (given, seed) => {
+      const turns = sorted.map((_, i) => picked(given, "round-robin", sorted[(i + 3) % sorted.length]));
+      assert.deepEqual(turns, sorted);
+      const drawn = picked(given, "random", undefined, Random.seeded(seed));
+      assert.equal(drawn, sorted[Random.seeded(seed).below(sorted.length)]);
+      const alone = [
+        { ...(given[0] as Candidate), slotsFree: 1 },
+        { ...(given[0] as Candidate), slotsFree: 9, replicaId: "z" },
+      ];
+      for (const strategy of ["least-loaded", "round-robin", "random"] as const) {
+        const { candidate: chosen } = decide(requirements(), alone, {
+          ...rules(strategy),
+          affinity: undefined,
+          topology: undefined,
+        });
+        assert.equal(chosen?.replicaId, "r", "on one node it has no say");
+      }
+    }),
+  );
 });

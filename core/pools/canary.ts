@@ -4,15 +4,17 @@
 
 import type { Task } from "@llama-orch/contract";
 import { stableHash } from "../placement/replica-set.ts";
+import { sessionKey } from "../sessions.ts";
 import type { State } from "../state.ts";
 import { readinessOf } from "./readiness.ts";
 
 /** The model a session's task really goes to. */
-export function modelFor(state: State, task: Task, sessionKey: string): string {
+export function modelFor(state: State, task: Task): string {
   for (const pool of state.pools.values()) {
     const { canary } = pool.settings;
     if (canary === undefined || pool.modelRef !== task.modelRef) continue;
-    if (inShare(sessionKey, canary.percent) && mayServe(state, canary.modelRef, task)) return canary.modelRef;
+    const session = sessionKey(task.tenantId, task.sessionId);
+    if (inShare(session, canary.percent) && mayServe(state, canary.modelRef, task)) return canary.modelRef;
   }
   return task.modelRef;
 }
@@ -31,6 +33,6 @@ function mayServe(state: State, modelRef: string, { engine, determinism }: Task)
   return false;
 }
 
-export function inShare(sessionKey: string, percent: number): boolean {
-  return Number.parseInt(stableHash(sessionKey).slice(0, 8), 16) % 10_000 < percent * 100;
+export function inShare(session: string, percent: number): boolean {
+  return Number.parseInt(stableHash(session).slice(0, 8), 16) % 10_000 < percent * 100;
 }

@@ -4,6 +4,7 @@
 import { stop } from "../attempts/end.ts";
 import { copyOf, newRates } from "../estimate/rates.ts";
 import type { ReplicaFacts, ReplicaRemoved, ReplicaReported, ReplicaStatus } from "../events.ts";
+import { Few } from "../few.ts";
 import type { LostReason } from "../outcome.ts";
 import { rehome } from "../placement/home.ts";
 import { joinSet, leaveSet, setIdOf, setKeyOf } from "../placement/replica-set.ts";
@@ -74,7 +75,7 @@ function addReplica(core: Core, pool: Pool, event: ReplicaReported, rates = newR
     doubtedUntilMs: undefined,
     lastError: event.lastError,
     rates,
-    running: new Set(),
+    running: new Few(),
   };
   pool.replicas.set(replica.replicaId, replica);
   joinSet(core.state, pool, replica);

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { only, settings, World } from "../fixtures/world.ts";
-import { noSettings } from "../settings.ts";
-import { p95 } from "./slo.ts";
+import type { ModelState } from "@llama-orch/contract";
+import { facts, only, pool, settings, World } from "../fixtures/world.ts";
+import { Orchestrator } from "../orchestrator.ts";
+import { type ClassObjectives, noSettings } from "../settings.ts";
+import { lateAllowed } from "./slo.ts";
 
 const slo = {
   ...noSettings.slo,
@@ -178,11 +180,168 @@ test("a task shows one first token, however often it is tried", () => {
   world.lose("a", { ending: { kind: "lost", reason: "preempted", message: "" }, frames: 1 });
   firstToken(3);
   assert.equal(world.attempts("a").length, 3);
-  assert.equal(world.orchestrator.state.classes.get("interactive")?.firstTokenMs.length, 1);
+  assert.equal(world.orchestrator.state.classes.get("interactive")?.firstTokens, 1);
 });
 
-test("95 of 100 is the 95th of 100 in order", () => {
-  assert.equal(p95(Array.from({ length: 100 }, (_, i) => 100 - i)), 95);
-  assert.equal(p95([7]), 7);
-  assert.equal(p95([]), 0);
+test("5 of 100 may be late, 1 of 20, and none of fewer", () => {
+  assert.deepEqual([100, 99, 21, 20, 19, 1, 0].map(lateAllowed), [5, 4, 1, 1, 0, 0, 0]);
+  for (const late of [1, 2]) {
+    const world = watched();
+    for (let i = 0; i < slo.windows; i++) {
+      for (let j = 0; j < 20; j++) serve(world, j < late ? 200 : 1);
+      world.pass(slo.windowMs);
+    }
+    assert.equal(refusals(world, "next").length, late - 1);
+  }
+});
+
+test("a share of errors that is just allowed sheds nothing, one more does", () => {
+  for (const bad of [1, 2]) {
+    const classes = { interactive: { errorRate: 0.1 } };
+    const world = new World({ settings: settings({ slo: { ...slo, classes } }) });
+    for (let i = 0; i < slo.windows; i++) {
+      for (let j = 0; j < 10; j++) fail(world, j < bad);
+      world.pass(slo.windowMs);
+    }
+    assert.equal(refusals(world, "next").length, bad - 1);
+  }
+});
+
+/** One task that fails, or does not. */
+function fail(world: World, failed: boolean, modelRef = "m"): void {
+  const id = `t${names++}`;
+  world.submit(id, { modelRef, override: true });
+  world.end(id, failed ? { ending: { kind: "refused", code: "INTERNAL", message: "no" } } : {});
+}
+
+/** Models `old` and `m`, each with a pool of its own; `old` has become deprecated under such objectives. */
+function aged(classes: ClassObjectives): World {
+  const pools = [pool(), pool({ id: "q", modelRef: "old" })];
+  const world = new World({ settings: settings({ pools, slo: { ...slo, classes } }), slots: 4 });
+  world.replica("q", "r0", { facts: facts({ slotsTotal: 4, modelDigest: "sha256:old" }) });
+  life(world, "Active");
+  life(world, "Deprecated");
+  return world;
+}
+
+const life = (world: World, state: ModelState) =>
+  world.say({ type: "ModelChanged", modelRef: "old", digest: null, state });
+
+const configure = (world: World, classes: ClassObjectives) => {
+  const { pools } = world.orchestrator.state.settings;
+  return world.say({ type: "Configured", settings: settings({ pools, slo: { ...slo, classes } }) });
+};
+
+/** Whether the class is shed after windows in which tasks of a model were so long without a token. */
+function shedsAfter(world: World, modelRef: string, firstTokenMs: number): boolean {
+  for (let i = 0; i < slo.windows; i++) {
+    for (let j = 0; j < 3; j++) {
+      const id = `t${names++}`;
+      world.submit(id, { modelRef, override: true });
+      world.pass(firstTokenMs);
+      world.say({ type: "FirstToken", jobId: `job-${id}`, attempt: 1, cachedTokens: 0 });
+      world.end(id);
+    }
+    world.pass(slo.windowMs);
+  }
+  return refusals(world, `t${names++}`).length > 0;
+}
+
+const warned = (world: World) =>
+  world.of("Note").flatMap(({ about, label }) => (about === "slo-frozen" ? [label] : []));
+
+test("objectives tightened after a model's deprecation are told and ignored for it; they hold for others [ORCH-3071]", () => {
+  const then = { interactive: { firstTokenP95Ms: 100, errorRate: 0.5 } };
+  const tight = { interactive: { firstTokenP95Ms: 50, errorRate: 0.1 } };
+  for (const [modelRef, firstTokenMs, sheds] of [
+    ["old", 80, false],
+    ["old", 120, true],
+    ["m", 80, true],
+    ["m", 40, false],
+  ] as const) {
+    const world = aged(then);
+    configure(world, tight);
+    assert.deepEqual(warned(world), ["old"]);
+    assert.equal(shedsAfter(world, modelRef, firstTokenMs), sheds, `${modelRef} ${firstTokenMs}`);
+  }
+  for (const [modelRef, sheds] of [
+    ["old", 0],
+    ["m", 1],
+  ] as const) {
+    const world = aged(then);
+    configure(world, tight);
+    for (let i = 0; i < slo.windows; i++) {
+      for (let j = 0; j < 6; j++) fail(world, j < 3, modelRef);
+      world.pass(slo.windowMs);
+    }
+    assert.equal(refusals(world, "next").length, sheds, modelRef);
+  }
+  const looser = aged(then);
+  configure(looser, { interactive: { firstTokenP95Ms: 200 } });
+  assert.deepEqual(warned(looser), []);
+  assert.equal(shedsAfter(looser, "old", 150), false);
+  assert.equal(shedsAfter(looser, "old", 250), true);
+});
+
+test("an objective that is new since a model's deprecation does not hold for it [ORCH-3071]", () => {
+  const world = aged({});
+  configure(world, { interactive: { firstTokenP95Ms: 50 } });
+  assert.deepEqual(warned(world), ["old"]);
+  assert.equal(shedsAfter(world, "old", 500), false);
+  assert.equal(shedsAfter(world, "m", 500), true);
+});
+
+test("what a canary took is held to the canary's frozen objectives, not to its model's", () => {
+  const pools = [pool({ canary: { modelRef: "old", percent: 100 } }), pool({ id: "q", modelRef: "old" })];
+  const within = (firstTokenP95Ms: number) => {
+    const classes = { interactive: { firstTokenP95Ms } };
+    return settings({ pools, slo: { ...slo, windows: 1, classes } });
+  };
+  for (const [before, sheds] of [
+    ["Deprecated", 0],
+    ["Active", 1],
+  ] as const) {
+    const world = new World({ settings: within(100) });
+    world.replica("q", "r0", { facts: facts({ slotsTotal: 4, modelDigest: "sha256:old" }) });
+    for (const id of ["a", "b"]) world.submit(id);
+    assert.equal(world.attempts("b")[0]?.poolId, "q");
+    life(world, before);
+    world.say({ type: "Configured", settings: within(50) });
+    world.pass(80);
+    for (const id of ["a", "b"]) {
+      world.say({ type: "FirstToken", jobId: `job-${id}`, attempt: 1, cachedTokens: 0 });
+      world.end(id);
+    }
+    world.pass(slo.windowMs);
+    assert.equal(refusals(world, "next").length, sheds, before);
+  }
+});
+
+test("only what is newly tightened is told, once, and only while a model is frozen", () => {
+  const world = aged({ interactive: { firstTokenP95Ms: 100 } });
+  const within = (firstTokenP95Ms: number) => configure(world, { interactive: { firstTokenP95Ms } });
+  within(200);
+  within(150);
+  assert.deepEqual(warned(world), [], "it still asks for less than it did");
+  within(50);
+  within(50);
+  within(70);
+  assert.deepEqual(warned(world), ["old"]);
+  life(world, "Retired");
+  within(60);
+  assert.deepEqual(warned(world), ["old", "old"]);
+  life(world, "Active");
+  within(20);
+  assert.deepEqual(warned(world), ["old", "old"]);
+});
+
+test("what a model was deprecated with outlives a restart, and ends when it is active again", () => {
+  const world = aged({ interactive: { firstTokenP95Ms: 100 } });
+  configure(world, { interactive: { firstTokenP95Ms: 50 } });
+  const snapshot = JSON.parse(JSON.stringify(world.orchestrator.snapshot()));
+  world.orchestrator = Orchestrator.restore(snapshot);
+  life(world, "Deprecated");
+  assert.equal(shedsAfter(world, "old", 80), false);
+  life(world, "Active");
+  assert.equal(shedsAfter(world, "old", 80), true);
 });

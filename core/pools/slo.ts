@@ -1,18 +1,22 @@
 // Objectives of a class: first token within a time for 95 of 100 tasks, and few errors. A class that misses
 // them in several windows in a row takes no new work for a while; then one task may try, and what it shows
-// decides.
+// decides. A deprecated model is held to nothing tighter than what held when it was deprecated: nobody tunes
+// it any more, and it must not shed its class.
 
-import type { Priority } from "@llama-orch/contract";
+import type { ModelState, Priority } from "@llama-orch/contract";
 import { clampRetry } from "../estimate/backoff.ts";
 import type { Outcome } from "../outcome.ts";
+import type { ClassObjectives, Objectives } from "../settings.ts";
 import type { ClassHealth, Core, Live, State } from "../state.ts";
 
 export function freshHealth(nowMs: number, windowMs: number): ClassHealth {
   return {
     windowEndsAtMs: nowMs + windowMs,
-    firstTokenMs: [],
+    firstTokens: 0,
+    lateFirstTokens: 0,
     ended: 0,
     failed: 0,
+    failuresAllowed: 0,
     missedWindows: 0,
     openUntilMs: undefined,
     trial: undefined,
@@ -36,11 +40,46 @@ export function noteTrial(core: Core, live: Live): void {
   if (health?.openUntilMs !== undefined) health.trial = live.jobId;
 }
 
-/** A class without objectives has no health either: what was known of it, its trial too, is forgotten. */
-export function forgetClasses({ classes, settings }: State): void {
-  for (const priority of classes.keys()) {
-    if (settings.slo.classes[priority] === undefined) classes.delete(priority);
+/**
+ * A configuration has come. A class without objectives has no health either: what was known of it, its trial
+ * too, is forgotten. What it tightened is told for each model to which that does not apply.
+ */
+export function changeObjectives(core: Core, before: ClassObjectives): void {
+  const { classes, settings, models } = core.state;
+  const now = settings.slo.classes;
+  for (const priority of classes.keys()) if (now[priority] === undefined) classes.delete(priority);
+  for (const [modelRef, { frozen }] of models) {
+    if (frozen === undefined || !tightens(now, before, frozen)) continue;
+    core.emit({ type: "Note", about: "slo-frozen", label: modelRef });
   }
+}
+
+/** What a model is held to from its new state on: frozen with its deprecation, until it is active again. */
+export function frozenBy(state: State, modelRef: string, life: ModelState): ClassObjectives | undefined {
+  const frozen = state.models.get(modelRef)?.frozen;
+  if (life === "Deprecated") return frozen ?? state.settings.slo.classes;
+  return life === "Retired" ? frozen : undefined;
+}
+
+/** Whether something is asked for that neither of the others asked for. */
+function tightens(now: ClassObjectives, before: ClassObjectives, frozen: ClassObjectives): boolean {
+  return (Object.keys(now) as Priority[]).some((priority) => {
+    const objectives = now[priority] ?? {};
+    return (Object.keys(objectives) as (keyof Objectives)[]).some((what) => {
+      const asked = [before, frozen].map((classes) => classes[priority]?.[what] ?? Infinity);
+      return (objectives[what] ?? Infinity) < Math.min(...asked);
+    });
+  });
+}
+
+/** What a task is held to; undefined where nothing is demanded of it. */
+function demanded(state: State, live: Live, what: keyof Objectives): number | undefined {
+  const configured = state.settings.slo.classes[live.priority]?.[what];
+  const modelRef = state.pools.get(live.poolId)?.modelRef ?? live.task.modelRef;
+  const frozen = state.models.get(modelRef)?.frozen;
+  if (configured === undefined || frozen === undefined) return configured;
+  const then = frozen[live.priority]?.[what];
+  return then === undefined ? undefined : Math.max(configured, then);
 }
 
 /**
@@ -50,20 +89,24 @@ export function forgetClasses({ classes, settings }: State): void {
 export function noteFirstToken(core: Core, live: Live): void {
   const health = healthOf(core, live.priority);
   if (health === undefined || live.frames > 0) return;
-  const ms = core.nowMs - live.submittedAtMs;
-  health.firstTokenMs.push(ms);
-  const { firstTokenP95Ms } = core.state.settings.slo.classes[live.priority] ?? {};
-  if (health.trial === live.jobId && firstTokenP95Ms !== undefined && ms > firstTokenP95Ms) {
-    open(core, live.priority, health);
-  }
+  const withinMs = demanded(core.state, live, "firstTokenP95Ms");
+  if (withinMs === undefined) return;
+  health.firstTokens++;
+  if (core.nowMs - live.submittedAtMs <= withinMs) return;
+  health.lateFirstTokens++;
+  if (health.trial === live.jobId) open(core, live.priority, health);
 }
 
 export function noteClassEnd(core: Core, live: Live, outcome: Outcome): void {
   const health = healthOf(core, live.priority);
   if (health === undefined) return;
   const failed = outcome.kind === "failed" && live.attempts > 0;
-  health.ended++;
-  if (failed) health.failed++;
+  const errorRate = demanded(core.state, live, "errorRate");
+  if (errorRate !== undefined) {
+    health.ended++;
+    health.failuresAllowed += errorRate;
+    if (failed) health.failed++;
+  }
   if (health.trial !== live.jobId) return;
   if (failed) return open(core, live.priority, health);
   health.trial = undefined;
@@ -84,29 +127,31 @@ function healthOf(core: Core, priority: Priority): ClassHealth | undefined {
 
 /** Closes the windows that have passed. An empty one is not a missed one, and ends a row of them. */
 function roll(core: Core, priority: Priority, health: ClassHealth): void {
-  const { windowMs, windows } = core.state.settings.slo;
+  const { windowMs, windows, samplesMin } = core.state.settings.slo;
   if (core.nowMs < health.windowEndsAtMs) return;
-  health.missedWindows = missed(core.state, priority, health) ? health.missedWindows + 1 : 0;
-  health.firstTokenMs = [];
+  health.missedWindows = isMissed(health, samplesMin) ? health.missedWindows + 1 : 0;
+  health.firstTokens = 0;
+  health.lateFirstTokens = 0;
   health.ended = 0;
   health.failed = 0;
+  health.failuresAllowed = 0;
   if (core.nowMs >= health.windowEndsAtMs + windowMs) health.missedWindows = 0;
   health.windowEndsAtMs = core.nowMs + windowMs;
   if (health.missedWindows >= windows && health.openUntilMs === undefined) open(core, priority, health);
 }
 
-function missed(state: State, priority: Priority, health: ClassHealth): boolean {
-  const objectives = state.settings.slo.classes[priority] ?? {};
-  const { samplesMin } = state.settings.slo;
-  const late = objectives.firstTokenP95Ms !== undefined && health.firstTokenMs.length >= samplesMin;
-  if (late && p95(health.firstTokenMs) > (objectives.firstTokenP95Ms as number)) return true;
-  if (objectives.errorRate === undefined || health.ended < samplesMin) return false;
-  return health.failed / health.ended > objectives.errorRate;
+/** Added up in parts, the failures that are allowed may come out short by this much. */
+const allowedPrecision = 1e-9;
+
+function isMissed(health: ClassHealth, samplesMin: number): boolean {
+  if (health.firstTokens >= samplesMin && health.lateFirstTokens > lateAllowed(health.firstTokens))
+    return true;
+  return health.ended >= samplesMin && health.failed > health.failuresAllowed + allowedPrecision;
 }
 
-export function p95(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.ceil(sorted.length * 0.95) - 1] ?? 0;
+/** How many of so many may be late while the 95th of a hundred, by nearest rank, is in time. */
+export function lateAllowed(count: number): number {
+  return count - Math.ceil(count * 0.95);
 }
 
 function open(core: Core, priority: Priority, health: ClassHealth): void {

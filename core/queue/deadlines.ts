@@ -38,6 +38,12 @@ export class Deadlines<T extends Watched> {
     if (this.#left > sweepMin && this.#left > this.#heap.length / 2) this.#sweep();
   }
 
+  /** No waiting item has an earlier one; Infinity where there is none. */
+  earliestMs(): number {
+    return this.#heap[0]?.deadlineAtMs ?? Infinity;
+  }
+
+  /** The waiting item with the earliest one. */
   first(): T | undefined {
     for (let item = this.#heap[0]; item !== undefined; item = this.#heap[0]) {
       if (this.#waits(item)) return item;

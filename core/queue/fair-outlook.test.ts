@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Priority } from "@llama-orch/contract";
 import fc from "fast-check";
-import { type FairItem, FairQueue, type Ticket } from "./fair.ts";
+import { type FairItem, FairQueue } from "./fair.ts";
+import type { QueueHandle } from "./queue.ts";
 
 const classWeights: Readonly<Record<Priority, number>> = { interactive: 8, batch: 1 };
 const weightOf = (tenantId: string, priority: Priority) =>
@@ -22,12 +23,12 @@ const itemOf = (arrival: Arrival, ordinal: number): FairItem => ({
   ordinal,
 });
 
-function serveSome(queue: FairQueue<FairItem>, tickets: Map<FairItem, Ticket<FairItem>>, count: number) {
+function serveSome(queue: FairQueue<FairItem>, handles: Map<FairItem, QueueHandle<FairItem>>, count: number) {
   const served: number[] = [];
   for (let i = 0; i < count; i++) {
     const next = queue.next(() => true);
     if (next === undefined) break;
-    queue.serve(tickets.get(next) as Ticket<FairItem>);
+    queue.serve(handles.get(next) as QueueHandle<FairItem>);
     served.push(next.ordinal);
   }
   return served;
@@ -64,12 +65,12 @@ test("ahead() is off by at most one item of each other flow when all items are e
   fc.assert(
     fc.property(arrivals, arrival, fc.boolean(), fc.nat(20), (given, newcomer, strictClasses, served) => {
       const queue = make(strictClasses);
-      const tickets = new Map<FairItem, Ticket<FairItem>>();
+      const handles = new Map<FairItem, QueueHandle<FairItem>>();
       for (const [i, each] of given.entries()) {
         const item = itemOf({ ...each, cost: 10 }, i);
-        tickets.set(item, queue.push(item));
+        handles.set(item, queue.push(item));
       }
-      serveSome(queue, tickets, served);
+      serveSome(queue, handles, served);
       const ahead = queue.ahead(newcomer.tenantId, newcomer.priority);
       queue.push(itemOf({ ...newcomer, cost: 10 }, 1000));
       const before = [...queue.items()];
@@ -113,23 +114,23 @@ test("a restored queue leaves in the same order, now and after whatever comes ne
   fc.assert(
     fc.property(arrivals, arrivals, fc.nat(30), mode, (first, later, count, { strictClasses, edf }) => {
       const queue = make(strictClasses, edf);
-      const tickets = new Map<FairItem, Ticket<FairItem>>();
-      const push = (to: FairQueue<FairItem>, of: Map<FairItem, Ticket<FairItem>>, item: FairItem) =>
+      const handles = new Map<FairItem, QueueHandle<FairItem>>();
+      const push = (to: FairQueue<FairItem>, of: Map<FairItem, QueueHandle<FairItem>>, item: FairItem) =>
         of.set(item, to.push(item));
-      for (const [i, each] of first.entries()) push(queue, tickets, itemOf(each, i));
-      serveSome(queue, tickets, count);
+      for (const [i, each] of first.entries()) push(queue, handles, itemOf(each, i));
+      serveSome(queue, handles, count);
       const copy = make(strictClasses, edf);
       const items = [...queue.items()];
       const restored = copy.restore(JSON.parse(JSON.stringify(queue.snapshot())), items);
       assert.deepEqual(copy.snapshot(), queue.snapshot());
-      const copied = new Map(items.map((item, i) => [item, restored[i] as Ticket<FairItem>]));
+      const copied = new Map(items.map((item, i) => [item, restored[i] as QueueHandle<FairItem>]));
       for (const [i, each] of later.entries()) {
         const item = itemOf(each, 1000 + i);
-        push(queue, tickets, item);
+        push(queue, handles, item);
         push(copy, copied, item);
-        assert.deepEqual(serveSome(copy, copied, i % 3), serveSome(queue, tickets, i % 3));
+        assert.deepEqual(serveSome(copy, copied, i % 3), serveSome(queue, handles, i % 3));
       }
-      assert.deepEqual(serveSome(copy, copied, 999), serveSome(queue, tickets, 999));
+      assert.deepEqual(serveSome(copy, copied, 999), serveSome(queue, handles, 999));
       assert.deepEqual(copy.snapshot(), queue.snapshot());
     }),
   );
@@ -138,19 +139,23 @@ test("a restored queue leaves in the same order, now and after whatever comes ne
 test("a class is not held up by what it was served under the other rule", () => {
   const strict = make(true);
   const batch = { tenantId: "light", priority: "batch" } as const;
-  const tickets = new Map<FairItem, Ticket<FairItem>>();
+  const handles = new Map<FairItem, QueueHandle<FairItem>>();
   for (let i = 0; i < 20; i++) {
     const item = itemOf({ ...batch, cost: 1000 }, i);
-    tickets.set(item, strict.push(item));
+    handles.set(item, strict.push(item));
   }
-  serveSome(strict, tickets, 10);
+  serveSome(strict, handles, 10);
   const items = [...strict.items()];
   for (let i = 100; i < 200; i++) {
     items.push(itemOf({ tenantId: "light", priority: "interactive", cost: 1000 }, i));
   }
   const fair = make(false);
   const again = fair.restore(strict.snapshot(), items);
-  const order = serveSome(fair, new Map(items.map((item, i) => [item, again[i] as Ticket<FairItem>])), 18);
+  const order = serveSome(
+    fair,
+    new Map(items.map((item, i) => [item, again[i] as QueueHandle<FairItem>])),
+    18,
+  );
   assert.equal(order.filter((ordinal) => ordinal < 100).length, 2);
 });
 
@@ -158,9 +163,9 @@ test("tenants without work are forgotten once nobody could tell", () => {
   const queue = make();
   for (let round = 0; round < 3; round++) {
     for (let i = 0; i < 1500; i++) {
-      const ticket = queue.push(itemOf({ tenantId: `${round} ${i}`, priority: "batch", cost: 5 }, i));
-      if (i % 2 === 0) queue.serve(ticket);
-      else queue.remove(ticket);
+      const handle = queue.push(itemOf({ tenantId: `${round} ${i}`, priority: "batch", cost: 5 }, i));
+      if (i % 2 === 0) queue.serve(handle);
+      else queue.remove(handle);
     }
     assert.ok(queue.snapshot().flows.length <= 1025);
   }

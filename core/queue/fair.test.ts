@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Priority } from "@llama-orch/contract";
 import fc from "fast-check";
-import { type FairItem, FairQueue, type Ticket } from "./fair.ts";
+import { type FairItem, FairQueue } from "./fair.ts";
+import type { QueueHandle } from "./queue.ts";
 
 interface Item extends FairItem {
   readonly name: string;
@@ -42,9 +43,9 @@ function item(fields: Partial<Item> = {}): Item {
 
 const flowOf = ({ tenantId, priority }: Item) => `${tenantId} ${priority}`;
 
-/** A queue with its tickets, and the plain way to ask it for the next item. */
+/** A queue with its handles, and the plain way to ask it for the next item. */
 class Line {
-  readonly tickets = new Map<Item, Ticket<Item>>();
+  readonly handles = new Map<Item, QueueHandle<Item>>();
   readonly queue: FairQueue<Item>;
 
   constructor(options: Options = {}) {
@@ -53,17 +54,17 @@ class Line {
 
   push(fields: Partial<Item> = {}): Item {
     const pushed = item(fields);
-    this.tickets.set(pushed, this.queue.push(pushed));
+    this.handles.set(pushed, this.queue.push(pushed));
     return pushed;
   }
 
   remove(gone: Item): boolean {
-    return this.queue.remove(this.tickets.get(gone) as Ticket<Item>);
+    return this.queue.remove(this.handles.get(gone) as QueueHandle<Item>);
   }
 
   serve(mayRun: (item: Item) => boolean = () => true): Item | undefined {
     const next = this.queue.next(mayRun);
-    if (next !== undefined) this.queue.serve(this.tickets.get(next) as Ticket<Item>);
+    if (next !== undefined) this.queue.serve(this.handles.get(next) as QueueHandle<Item>);
     return next;
   }
 
@@ -273,13 +274,13 @@ test("items() is the order in which all would be served, at any moment", () => {
   );
 });
 
-test("a ticket is good once: what has left is neither served nor removed again", () => {
+test("a handle is good once: what has left is neither served nor removed again", () => {
   const line = new Line();
   const [first, second] = [line.push(), line.push()];
   assert.equal(line.serve(), first);
   const tags = line.queue.snapshot();
   assert.equal(line.remove(first), false);
-  line.queue.serve(line.tickets.get(first) as Ticket<Item>);
+  line.queue.serve(line.handles.get(first) as QueueHandle<Item>);
   assert.deepEqual(line.queue.snapshot(), tags);
   assert.deepEqual([...line.queue.items()], [second]);
 });

@@ -60,13 +60,6 @@ interface Flow<T> {
   handle: QueueHandle<Flow<T>> | undefined;
 }
 
-/** Where an item stands; good until the item has left. */
-export interface Ticket<T> {
-  readonly flow: Flow<T>;
-  readonly queue: Queue<T>;
-  readonly handle: QueueHandle<T>;
-}
-
 interface Step<T> {
   readonly flow: Flow<T>;
   readonly tag: number;
@@ -99,30 +92,30 @@ export class FairQueue<T extends FairItem> {
     return this.#size;
   }
 
-  push(item: T): Ticket<T> {
+  /** The handle is good until the item has left. */
+  push(item: T): QueueHandle<T> {
     const flow = this.#flow(item.tenantId, Priority.enum.indexOf(item.priority));
-    const queue = this.#lane(flow, item.lane);
     if (flow.handle === undefined) {
       this.#idleFlows--;
       flow.tag = Math.max(flow.tag, this.#clock(flow));
       flow.handle = this.#backlogged.push(flow);
     }
     this.#count(flow, item, 1);
-    return { flow, queue, handle: queue.push(item) };
+    return this.#lane(flow, item.lane).push(item);
   }
 
   /** Takes an item out without charging its flow: it was cancelled, evicted or moved. */
-  remove(ticket: Ticket<T>): boolean {
-    if (!this.#takeOut(ticket)) return false;
+  remove(handle: QueueHandle<T>): boolean {
+    if (this.#takeOut(handle) === undefined) return false;
     this.#forget();
     return true;
   }
 
   /** Takes an item out to be served and charges its flow. */
-  serve(ticket: Ticket<T>): void {
-    const { flow, handle } = ticket;
+  serve(handle: QueueHandle<T>): void {
+    const flow = this.#takeOut(handle);
+    if (flow === undefined) return;
     const start = Math.max(flow.tag, this.#clock(flow));
-    if (!this.#takeOut(ticket)) return;
     const clock = this.#clockOf(flow.rank);
     this.#virtualTimes[clock] = start;
     flow.tag = start + handle.item.cost / flow.weight;
@@ -194,10 +187,10 @@ export class FairQueue<T extends FairItem> {
   }
 
   /** Into an empty queue that is new: the same items in the same order, with the tags they had. */
-  restore(snapshot: FairSnapshot, items: Iterable<T>): Ticket<T>[] {
+  restore(snapshot: FairSnapshot, items: Iterable<T>): QueueHandle<T>[] {
     for (const { tenantId, rank } of snapshot.flows) this.#flow(tenantId, rank);
-    const tickets = [...items].map((item) => this.push(item));
-    if (snapshot.strictClasses !== this.#options.strictClasses) return tickets;
+    const handles = [...items].map((item) => this.push(item));
+    if (snapshot.strictClasses !== this.#options.strictClasses) return handles;
     for (const [clock, time] of snapshot.virtualTimes.entries()) {
       this.#virtualTimes[clock] = time;
       this.#latest[clock] = time;
@@ -209,7 +202,7 @@ export class FairQueue<T extends FairItem> {
       this.#latest[clock] = Math.max(this.#latest[clock] as number, tag);
       if (flow.handle !== undefined) this.#backlogged.moved(flow.handle);
     }
-    return tickets;
+    return handles;
   }
 
   #flow(tenantId: string, rank: number): Flow<T> {
@@ -297,16 +290,20 @@ export class FairQueue<T extends FairItem> {
     return Math.min(flow.size, Math.max(0, before));
   }
 
-  #takeOut({ flow, queue, handle }: Ticket<T>): boolean {
-    if (!queue.remove(handle)) return false;
-    this.#count(flow, handle.item, -1);
-    if (queue.size === 0 && handle.item.lane !== "") flow.lanes.delete(handle.item.lane);
+  /** Out of its flow, which is answered; undefined where the item has left before. */
+  #takeOut(handle: QueueHandle<T>): Flow<T> | undefined {
+    const { item } = handle;
+    const flow = this.#flows[Priority.enum.indexOf(item.priority)]?.get(item.tenantId);
+    const lane = flow?.lanes.get(item.lane);
+    if (flow === undefined || lane?.remove(handle) !== true) return undefined;
+    this.#count(flow, item, -1);
+    if (lane.size === 0 && item.lane !== "") flow.lanes.delete(item.lane);
     if (flow.size === 0 && flow.handle !== undefined) {
       this.#backlogged.remove(flow.handle);
       flow.handle = undefined;
       this.#idleFlows++;
     }
-    return true;
+    return flow;
   }
 
   /** When nothing waits nobody is owed anything: the clocks pass all tags, and all flows begin anew. */

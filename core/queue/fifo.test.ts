@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Fifo } from "./fifo.ts";
+import { Fifo, type Link } from "./fifo.ts";
 import { conforms, item } from "./queue.conformance.ts";
 
 conforms(
@@ -28,4 +28,17 @@ test("what is walked over may leave during the walk", () => {
   }
   assert.deepEqual(seen, [1, 2, 3]);
   assert.equal(fifo.size, 0);
+});
+
+test("a record that is a link goes from one list to another and leaves only the one it is in", () => {
+  const [one, other] = [new Fifo<string>(), new Fifo<string>()];
+  const link: Link<string> = { item: "x", previous: undefined, next: undefined, list: undefined };
+  one.push("a");
+  one.join(link);
+  one.push("b");
+  assert.equal(other.remove(link), false);
+  assert.equal(one.remove(link), true);
+  other.join(link);
+  assert.equal(one.remove(link), false);
+  assert.deepEqual([[...one.items()], [...other.items()]], [["a", "b"], ["x"]]);
 });

@@ -1,10 +1,12 @@
-// First in, first out: a linked list, so that anything may leave from the middle in constant time.
+// First in, first out: a linked list, so that anything may leave from the middle in constant time. A record
+// that is a link itself may join as it is; it is in one list at a time.
 
 import type { Queue, QueueHandle } from "./queue.ts";
 
-interface Link<T> extends QueueHandle<T> {
+export interface Link<T> extends QueueHandle<T> {
   previous: Link<T> | undefined;
   next: Link<T> | undefined;
+  /** Undefined while it is in none. */
   list: Fifo<T> | undefined;
 }
 
@@ -18,12 +20,19 @@ export class Fifo<T> implements Queue<T> {
   }
 
   push(item: T): QueueHandle<T> {
-    const link: Link<T> = { item, previous: this.#last, next: undefined, list: this };
+    const link: Link<T> = { item, previous: undefined, next: undefined, list: undefined };
+    this.join(link);
+    return link;
+  }
+
+  join(link: Link<T>): void {
+    link.previous = this.#last;
+    link.next = undefined;
+    link.list = this;
     if (this.#last === undefined) this.#first = link;
     else this.#last.next = link;
     this.#last = link;
     this.#size++;
-    return link;
   }
 
   peek(): T | undefined {

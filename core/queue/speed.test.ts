@@ -27,15 +27,15 @@ function perTurn(waiting: number): number {
       outputTokens: 1,
       lane: "",
     });
-  const tickets = Array.from({ length: waiting }, push);
+  const handles = Array.from({ length: waiting }, push);
   let head = 0;
   let best = Infinity;
   for (let round = 0; round < 8; round++) {
     const turns = 20_000;
     const started = performance.now();
     for (let i = 0; i < turns; i++) {
-      tickets.push(push());
-      queue.serve(tickets[head++] as (typeof tickets)[number]);
+      handles.push(push());
+      queue.serve(handles[head++] as (typeof handles)[number]);
     }
     best = Math.min(best, ((performance.now() - started) / turns) * 1000);
   }
