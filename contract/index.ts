@@ -28,6 +28,7 @@ export * from "./parse.ts";
 export * from "./policy.ts";
 export * from "./pool.ts";
 export * from "./problem.ts";
+export * from "./replica.ts";
 export * from "./report.ts";
 export * from "./routes/faces.ts";
 export * from "./routes/route.ts";

@@ -82,6 +82,18 @@ const poolFields = {
 const optional = <F extends Record<string, Type.TSchema>>(fields: F) =>
   Type.Partial(Type.Object(fields)).properties;
 
+/** The last line of a task names every field; what is not known is null there. */
+type Unknowable<F extends Record<string, Type.TSchema>> = {
+  [K in keyof F]: Type.TOptional<Type.TUnion<[F[K], Type.TNull]>>;
+};
+function unknowable<F extends Record<string, Type.TSchema>>(fields: F): Unknowable<F> {
+  const rows = Object.entries(fields).map(([key, schema]) => [
+    key,
+    Type.Optional(Type.Union([schema, Type.Null()])),
+  ]);
+  return Object.fromEntries(rows);
+}
+
 export const LogRecord = Type.Object(
   {
     timestamp: text,
@@ -92,7 +104,7 @@ export const LogRecord = Type.Object(
     correlation_id: Type.Optional(text),
     identity: Type.Optional(Identity),
     human: Type.Optional(text),
-    ...optional(taskFields),
+    ...unknowable(taskFields),
     ...optional(decisionFields),
     ...optional(policyFields),
     ...optional(poolFields),

@@ -232,6 +232,8 @@ function placeEverywhere(core: Core): void {
 function placeIn(core: Core, set: ReplicaSet | undefined): void {
   if (set === undefined) return;
   expireDue(core);
+  // What runs may finish; what waits goes on at the next start.
+  if (core.state.stopping) return;
   placeAll(core, set);
   preemptFor(core, set);
 }

@@ -14,7 +14,24 @@ export interface Refusal {
   readonly code: RefusalCode;
   readonly message: string;
   readonly details: ErrorDetails;
+  /** Where no replica could take the task: what was looked at, for whoever writes it down. */
+  readonly noPlace?: NoPlace;
 }
+
+export interface NoPlace {
+  readonly candidatesTotal: number;
+  readonly candidatesFeasible: number;
+  readonly reason: NoPlaceReason;
+}
+
+export type NoPlaceReason =
+  | "POOL_UNREADY"
+  | "MASK_UNSATISFIED"
+  | "INSUFFICIENT_CTX"
+  | "EXTENSIONS_UNSATISFIED"
+  | "NO_CAPACITY"
+  | "pinned_pool_infeasible"
+  | "no_preferred_feasible";
 
 export type RefusalCode = TaskErrorCode | "TASK_CONFLICT";
 

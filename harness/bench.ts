@@ -3,11 +3,21 @@
 
 import { parseArgs } from "node:util";
 import { writeSuite } from "../scripts/test/suite.ts";
+import { admissionBench } from "./bench/admission.ts";
 import { coreBench } from "./bench/core.ts";
+import { engineBench } from "./bench/engine.ts";
 import type { Bench } from "./bench/figure.ts";
 import { printFigures } from "./bench/print.ts";
+import { relayBench } from "./bench/relay.ts";
+import { streamsBench } from "./bench/streams.ts";
 
-const suites: Readonly<Record<string, Bench>> = { core: coreBench };
+const suites: Readonly<Record<string, Bench>> = {
+  core: coreBench,
+  admission: admissionBench,
+  relay: relayBench,
+  streams: streamsBench,
+  engine: engineBench,
+};
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: "string" } } });
 const [name = ""] = positionals;

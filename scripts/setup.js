@@ -22,9 +22,11 @@ const NODE_MAJOR_MIN = 24;
 const WAIT_MAX_MS = 15 * 60_000;
 const POLL_MS = 100;
 
-const lockFile = join(ROOT, "package-lock.json");
-/** npm writes this file last, so after an interrupted install it is absent or old. */
-const installedFile = join(ROOT, "node_modules", ".package-lock.json");
+/** Installed apart: what only a machine with an NVIDIA GPU needs. */
+const CUDA = join(ROOT, "engines", "llamacpp", "binaries");
+/** There as soon as an NVIDIA driver is loaded. */
+const NVIDIA_DRIVER = "/proc/driver/nvidia/version";
+
 const bundledNode = join(ROOT, "node_modules", ".bin", "node");
 const holderFile = join(ROOT, ".results", "installing");
 
@@ -32,21 +34,49 @@ process.exitCode = (await install()) || requireNode();
 
 /** The exit code: 0 when the packages are there afterwards. */
 async function install() {
-  if (isInstalled()) return 0;
+  if (isInstalled(ROOT) && !needsCuda()) return 0;
   if (!(await becomeHolder())) return 1;
   try {
-    return isInstalled() ? 0 : await npmCi();
+    if (!isInstalled(ROOT)) {
+      say("Installing the packages named in package-lock.json (npm ci), about half a gigabyte on disk.");
+      const code = await npmCi(ROOT);
+      if (code !== 0) return code;
+      hideBrokenNode();
+    }
+    if (needsCuda()) await installCuda();
+    return 0;
   } finally {
     rmSync(holderFile, { force: true });
   }
 }
 
-function isInstalled() {
+/** A failure is told and no more: everything but a pool on the GPU works without them. */
+async function installCuda() {
+  say(
+    "This machine has an NVIDIA GPU: adding the CUDA binaries of the embedded engine, about half a gigabyte.",
+  );
+  if ((await npmCi(CUDA)) !== 0)
+    say("Pools on the GPU cannot start until this install succeeds; going on without it.");
+}
+
+function needsCuda() {
+  if (process.platform !== "linux" || process.arch !== "x64") return false;
+  return modifiedAt(NVIDIA_DRIVER) !== undefined && !isInstalled(CUDA);
+}
+
+/** @param {string} folder */
+function isInstalled(folder) {
+  const lockFile = join(folder, "package-lock.json");
   const lockedAt = modifiedAt(lockFile);
   if (lockedAt === undefined)
     throw new Error(`${lockFile} is missing; restore it with git and run the command again.`);
-  const installedAt = modifiedAt(installedFile);
+  const installedAt = modifiedAt(installedFile(folder));
   return installedAt !== undefined && installedAt >= lockedAt;
+}
+
+/** npm writes this file last, so after an interrupted install it is absent or old. @param {string} folder */
+function installedFile(folder) {
+  return join(folder, "node_modules", ".package-lock.json");
 }
 
 /** @param {string} path */
@@ -54,14 +84,15 @@ function modifiedAt(path) {
   return statSync(path, { throwIfNoEntry: false })?.mtimeMs;
 }
 
-async function npmCi() {
-  say("Installing the packages named in package-lock.json (npm ci).");
+/** @param {string} folder */
+async function npmCi(folder) {
   // Development and optional packages always: they hold the compiler and Node 24, whatever NODE_ENV says.
-  const args = ["ci", "--include=dev", "--include=optional"];
+  // No scripts: none of ours needs one, and node-llama-cpp's would try to download or compile.
+  const args = ["ci", "--include=dev", "--include=optional", "--ignore-scripts"];
   const npm = process.env.npm_execpath;
   const [program, ...first] = npm ? [process.env.npm_node_execpath ?? process.execPath, npm] : ["npm"];
   const child = spawn(program, [...first, ...args], {
-    cwd: ROOT,
+    cwd: folder,
     stdio: ["ignore", 2, 2],
     shell: !npm && process.platform === "win32",
   });
@@ -81,17 +112,19 @@ async function npmCi() {
     );
     return code;
   }
-  settle();
+  settle(folder);
   return 0;
 }
 
-/** Afterwards: no second install for a lock file dated in the future, and no Node that cannot run here. */
-function settle() {
-  if (!isInstalled()) {
-    const at = new Date(Math.max(Date.now(), modifiedAt(lockFile) ?? 0) + 1);
-    utimesSync(installedFile, at, at);
-  }
-  // The packaged Node needs glibc. Where it cannot run, it must not hide the system's Node on the PATH.
+/** No second install for a lock file dated in the future. @param {string} folder */
+function settle(folder) {
+  if (isInstalled(folder)) return;
+  const at = new Date(Math.max(Date.now(), modifiedAt(join(folder, "package-lock.json")) ?? 0) + 1);
+  utimesSync(installedFile(folder), at, at);
+}
+
+/** The packaged Node needs glibc. Where it cannot run, it must not hide the system's Node on the PATH. */
+function hideBrokenNode() {
   if (modifiedAt(bundledNode) !== undefined && majorOf(bundledNode) === 0) rmSync(bundledNode);
 }
 

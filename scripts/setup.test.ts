@@ -1,15 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  utimesSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -30,7 +21,10 @@ function freshClone(t: TestContext) {
   const root = mkdtempSync(join(tmpdir(), "llama-orch-setup-"));
   t.after(() => rmSync(root, { recursive: true, force: true }));
   mkdirSync(join(root, "scripts"));
-  cpSync(join(import.meta.dirname, "setup.js"), join(root, "scripts", "setup.js"));
+  // What it finds must not depend on whether this machine has a GPU.
+  const source = readFileSync(join(import.meta.dirname, "setup.js"), "utf8");
+  const driver = join(root, "nvidia-version");
+  writeFileSync(join(root, "scripts", "setup.js"), source.replace("/proc/driver/nvidia/version", driver));
   writeFileSync(join(root, "package.json"), '{ "type": "module" }');
   writeFileSync(join(root, "package-lock.json"), "{}");
   writeFileSync(join(root, "npm.js"), FAKE_NPM);
@@ -56,7 +50,7 @@ test("a fresh clone is installed once, with the packages of every kind, and noth
   const { status, stdout } = clone.setUp();
   assert.deepEqual([status, stdout], [0, ""]);
   assert.equal(clone.setUp().status, 0);
-  assert.deepEqual(clone.calls(), ["ci --include=dev --include=optional"]);
+  assert.deepEqual(clone.calls(), ["ci --include=dev --include=optional --ignore-scripts"]);
 });
 
 test("a lock file newer than the install is installed again, once, even when its date lies in the future", (t) => {
@@ -67,6 +61,38 @@ test("a lock file newer than the install is installed again, once, even when its
   assert.equal(clone.setUp().status, 0);
   assert.equal(clone.calls().length, 2);
 });
+
+test("with an NVIDIA driver the CUDA binaries are added once, beside the packages, and it is said", (t) => {
+  const clone = freshClone(t);
+  const cuda = withDriver(clone.root);
+  const { status, stderr } = clone.setUp();
+  assert.equal(status, 0);
+  assert.equal(clone.setUp().status, 0);
+  assert.equal(clone.calls().length, 1);
+  assert.equal(
+    readFileSync(join(cuda, "calls"), "utf8"),
+    "ci --include=dev --include=optional --ignore-scripts\n",
+  );
+  assert.match(stderr, /NVIDIA GPU: adding the CUDA binaries .* about half a gigabyte/);
+});
+
+test("CUDA binaries that cannot be had are told of, and nothing else waits for them", (t) => {
+  const clone = freshClone(t);
+  clone.setUp();
+  withDriver(clone.root);
+  const { status, stderr } = clone.setUp({ FAKE_NPM_FAILS: "7" });
+  assert.equal(status, 0);
+  assert.match(stderr, /Pools on the GPU cannot start until this install succeeds/);
+});
+
+/** Gives the clone a driver to find, and the folder where its CUDA binaries belong. */
+function withDriver(root: string): string {
+  writeFileSync(join(root, "nvidia-version"), "NVRM version: 1.0");
+  const cuda = join(root, "engines", "llamacpp", "binaries");
+  mkdirSync(cuda, { recursive: true });
+  writeFileSync(join(cuda, "package-lock.json"), "{}");
+  return cuda;
+}
 
 test("an interrupted install is repeated, although its holder left the lock behind", (t) => {
   const clone = freshClone(t);

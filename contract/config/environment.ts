@@ -2,8 +2,9 @@
 // and secrecy of a variable that sets a key of the file are those of that key; nothing is said twice.
 
 import Type, { type Static, type TSchema } from "typebox";
+import { HttpUrl } from "./address.ts";
 
-export type EnvironmentReader = "orchestratord" | "pool-managerd" | "provisioner" | "tests";
+export type EnvironmentReader = "orchestratord" | "pool-managerd" | "provisioner" | "cli" | "tests";
 
 export interface EnvironmentRow {
   /** Other names with lower precedence, read from left to right. */
@@ -22,6 +23,7 @@ const orchestratord = { aliases: [], readBy: ["orchestratord"] } as const;
 const poolManagerd = { aliases: [], readBy: ["pool-managerd"] } as const;
 const both = { aliases: [], readBy: ["orchestratord", "pool-managerd"] } as const;
 const provisioner = { aliases: [], readBy: ["provisioner"] } as const;
+const cli = { aliases: [], readBy: ["cli"] } as const;
 const tests = { aliases: [], readBy: ["tests"] } as const;
 
 const profileWords = {
@@ -51,7 +53,7 @@ export const environment = {
     says: "Turns the cloud profile on; ORCHD_PROFILE=cloud is the older spelling.",
   },
   LLORCH_API_TOKEN: {
-    ...both,
+    readBy: ["orchestratord", "pool-managerd", "cli"],
     aliases: ["AUTH_TOKEN"],
     sets: "auth.token",
     says: "The bearer token of this installation; the cloud profile requires one.",
@@ -263,6 +265,12 @@ export const environment = {
     ...provisioner,
     sets: "node.gpu_mask",
     says: "The GPUs of an engine whose pool names none.",
+  },
+  LLORCH_URL: { ...cli, accepts: HttpUrl, says: "The orchestrator that `llorch` talks to." },
+  LLORCH_API_KEY: {
+    ...cli,
+    accepts: Type.String({ "x-accepts": "an API key", "x-secret": true }),
+    says: "The API key that `llorch` sends.",
   },
   LLORCH_RUN_ID: { ...tests, accepts: Type.String(), says: "The name of a proof bundle's run." },
   LLORCH_PROOF_DIR: {

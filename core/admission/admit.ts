@@ -120,7 +120,7 @@ function findPlace(
   const memoryBytes = event.memoryBytes ?? 0;
   const needs = { promptTokens, outputTokens, memoryBytes, extensions, quant, computeCapability };
   const targets = wished(targetsFor(core, task, pools, needs), event.verdict);
-  if (targets.length === 0) return noPool(core, task, pools, needs);
+  if (targets.length === 0) return noPool(core, event, pools, needs);
   const place = choose(core, event, targets, outputTokens);
   if ("code" in place) return place;
   const lead = pools[0] as Pool;

@@ -5,6 +5,14 @@ import { type Body, facts, only, pool, settings, World } from "../fixtures/world
 import { limits } from "../limits.ts";
 import type { Settings } from "../settings.ts";
 
+const pinned = {
+  mode: "pin",
+  pinPoolId: "p",
+  preferPools: [],
+  avoidPools: [],
+  allowFallback: true,
+} as const;
+
 type State = Partial<Body<ReplicaReported>>;
 
 const verdict = (world: World, id: string, fields: Parameters<World["submit"]>[1] = {}) => {
@@ -51,6 +59,39 @@ for (const [name, state, expected] of states) {
 test("without any replica, or any pool of the model, tasks get POOL_UNAVAILABLE [CLOUD-13]", () => {
   assert.deepEqual(verdict(new World({ ready: false }), "1"), unavailable);
   assert.deepEqual(verdict(new World({ settings: settings({ pools: [] }), ready: false }), "1"), unavailable);
+});
+
+const elsewhere = { mode: "auto", preferPools: [], avoidPools: ["p"], allowFallback: true } as const;
+const onlyQ = { mode: "prefer", preferPools: ["q"], avoidPools: [], allowFallback: false } as const;
+
+const noPlaces: readonly (readonly [string, State, object, object])[] = [
+  ["is not ready", { status: "failed" }, {}, [1, 0, "POOL_UNREADY"]],
+  ["is pinned and not ready", { status: "failed" }, { placement: pinned }, [1, 0, "pinned_pool_infeasible"]],
+  ["is to be avoided", {}, { placement: elsewhere }, [1, 0, "MASK_UNSATISFIED"]],
+  ["is not the preferred one", {}, { placement: onlyQ }, [1, 1, "no_preferred_feasible"]],
+];
+
+for (const [name, state, fields, expected] of noPlaces) {
+  test(`where the only replica ${name} the refusal says what was looked at and why it was not enough`, () => {
+    const world = new World({ ready: false });
+    world.replica("p", "r", state);
+    const [refused] = only(world.submit("1", fields), "RefuseTask");
+    const { candidatesTotal, candidatesFeasible, reason } = refused?.noPlace ?? assert.fail("no reason");
+    assert.deepEqual([candidatesTotal, candidatesFeasible, reason], expected);
+  });
+}
+
+test("what an engine lacks and what memory it lacks are reasons of their own, and other refusals have none", () => {
+  const world = new World({ ready: false });
+  world.replica("p", "r", { facts: facts({ vramFreeBytes: 10 }) });
+  const reason = (id: string, more: object) => {
+    const [refused] = only(world.submit(id, {}, more), "RefuseTask");
+    return refused?.noPlace?.reason;
+  };
+  assert.equal(reason("1", { extensions: ["rerank"] }), "EXTENSIONS_UNSATISFIED");
+  assert.equal(reason("2", { memoryBytes: 11 }), "NO_CAPACITY");
+  const [late] = only(world.submit("3", { deadlineMs: 0 }), "RefuseTask");
+  assert.deepEqual([late?.code, late?.noPlace], ["DEADLINE_UNMET", undefined]);
 });
 
 const drain = (world: World, poolId: string) =>

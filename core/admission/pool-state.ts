@@ -3,8 +3,10 @@
 
 import type { Task } from "@llama-orch/contract";
 import { clampRetry } from "../estimate/backoff.ts";
+import type { TaskSubmitted } from "../events.ts";
 import type { Refusal } from "../outcome.ts";
-import { isHeard } from "../placement/candidates.ts";
+import { candidateOf, isHeard, requirementsOf } from "../placement/candidates.ts";
+import { noPlaceIn } from "../placement/choose.ts";
 import { comingInMs, lastErrorOf, type Readiness, readinessOf } from "../pools/readiness.ts";
 import type { Core, Pool, State } from "../state.ts";
 import { refuse } from "./refusal.ts";
@@ -24,7 +26,16 @@ export function closed(state: State): Refusal | undefined {
   return refuse("POOL_UNAVAILABLE", message, { policy_label: "storage", retry_after_ms: 30_000 });
 }
 
-export function noPool(core: Core, task: Task, pools: readonly Pool[], needs: Needs): Refusal {
+export function noPool(core: Core, event: TaskSubmitted, pools: readonly Pool[], needs: Needs): Refusal {
+  const { task, jobId } = event;
+  const { state, nowMs } = core;
+  const replicas = pools.flatMap((pool) => [...pool.replicas.values()]);
+  const candidates = replicas.map((replica) => candidateOf(state, nowMs, replica, jobId));
+  const wanted = requirementsOf({ task, faultsByReplica: undefined, ...needs });
+  return { ...inWords(core, task, pools, needs), noPlace: noPlaceIn(wanted, candidates) };
+}
+
+function inWords(core: Core, task: Task, pools: readonly Pool[], needs: Needs): Refusal {
   const { state, nowMs } = core;
   const states = pools.map((pool) => readinessOf(state, nowMs, pool));
   const details = { retry_after_ms: retryOf(state, nowMs, pools, states) };

@@ -34,7 +34,7 @@ export function submit(core: Core, event: TaskSubmitted): Iterable<ReplicaSet> {
   }
   if ("code" in result) {
     const details = { engine, ...result.details };
-    core.emit({ type: "RefuseTask", tenantId, taskId, code: result.code, message: result.message, details });
+    core.emit({ type: "RefuseTask", tenantId, taskId, ...result, details });
     return nowhere;
   }
   return accept(core, event, result);

@@ -7,7 +7,10 @@ import { maySend } from "../pools/breaker.ts";
 import type { Live, Pool, Replica, ReplicaSet, State } from "../state.ts";
 import type { Candidate, ModelNeeds, Requirements } from "./feasible.ts";
 
-export function requirementsOf(live: Live): Requirements {
+/** What of a task decides where it may run; one that is not admitted yet has lost nothing anywhere. */
+type Wanting = Pick<Live, "task" | "promptTokens" | "memoryBytes" | "faultsByReplica" | keyof ModelNeeds>;
+
+export function requirementsOf(live: Wanting): Requirements {
   const { task, faultsByReplica } = live;
   const { placement } = task;
   return {

@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
 import { candidate, requirements } from "../fixtures/places.ts";
+import type { NoPlaceReason } from "../outcome.ts";
 import { Random } from "../random.ts";
-import { decide, type NoPlace, type Rules } from "./choose.ts";
+import { decide, type Rules } from "./choose.ts";
 import { type Candidate, infeasible, type Requirements } from "./feasible.ts";
 
 const rules = (fields: Partial<Rules> = {}): Rules => ({
@@ -152,7 +153,7 @@ test("a pin looks at its pool alone and says so when it cannot [PLACE-3903]", ()
 });
 
 test("when nothing is feasible, the reason of the place that came nearest is told [OC-CORE-DET-1040]", () => {
-  const inOrder: readonly (readonly [NoPlace, Candidate])[] = [
+  const inOrder: readonly (readonly [NoPlaceReason, Candidate])[] = [
     ["NO_CAPACITY", candidate({ replicaId: "1", slotsFree: 0 })],
     ["INSUFFICIENT_CTX", candidate({ replicaId: "2", ctxMax: 10 })],
     ["EXTENSIONS_UNSATISFIED", candidate({ replicaId: "3", features: [] })],

@@ -3,6 +3,7 @@
 // came.
 
 import type { Decision } from "../effects.ts";
+import type { NoPlace, NoPlaceReason } from "../outcome.ts";
 import { type Candidate, type Infeasible, infeasible, type Requirements } from "./feasible.ts";
 import { chooseNode, type NodeRules } from "./strategy.ts";
 
@@ -15,9 +16,7 @@ export interface Rules extends NodeRules {
 
 export type Choice =
   | { readonly candidate: Candidate; readonly decision: Decision }
-  | { readonly candidate: undefined; readonly reason: NoPlace; readonly considered: number };
-
-export type NoPlace = Infeasible | "pinned_pool_infeasible" | "no_preferred_feasible";
+  | { readonly candidate: undefined; readonly reason: NoPlaceReason; readonly considered: number };
 
 /** What came nearest to running is told: one place that is only busy outweighs all that could never serve. */
 const precedence: readonly Infeasible[] = [
@@ -29,15 +28,12 @@ const precedence: readonly Infeasible[] = [
 ];
 
 export function decide(task: Requirements, candidates: readonly Candidate[], rules: Rules): Choice {
-  const reasons: Infeasible[] = [];
-  const feasible: Candidate[] = [];
-  for (const candidate of candidates) {
-    const reason = infeasible(task, candidate);
-    if (reason === undefined) feasible.push(candidate);
-    else if (!reasons.includes(reason)) reasons.push(reason);
-  }
+  const { feasible, reasons } = sifted(task, candidates);
   const { places, fallback } = preferred(task, feasible);
-  if (places.length === 0) return nowhere(task, feasible.length, reasons, candidates.length);
+  if (places.length === 0) {
+    const reason = nowhere(task, feasible.length, reasons);
+    return { candidate: undefined, reason, considered: candidates.length };
+  }
   const tieBreakers: string[] = [];
   const affine = places.find((place) => place.key === rules.affinity);
   const candidate = affine ?? best(places, rules, tieBreakers);
@@ -55,6 +51,28 @@ export function decide(task: Requirements, candidates: readonly Candidate[], rul
   };
 }
 
+/** Why admission found no place for a task; a place that is free now may still be promised to others. */
+export function noPlaceIn(task: Requirements, candidates: readonly Candidate[]): NoPlace {
+  const { feasible, reasons } = sifted(task, candidates);
+  const isFree = preferred(task, feasible).places.length > 0;
+  return {
+    candidatesTotal: candidates.length,
+    candidatesFeasible: feasible.length,
+    reason: isFree ? "NO_CAPACITY" : nowhere(task, feasible.length, reasons),
+  };
+}
+
+function sifted(task: Requirements, candidates: readonly Candidate[]) {
+  const reasons: Infeasible[] = [];
+  const feasible: Candidate[] = [];
+  for (const candidate of candidates) {
+    const reason = infeasible(task, candidate);
+    if (reason === undefined) feasible.push(candidate);
+    else if (!reasons.includes(reason)) reasons.push(reason);
+  }
+  return { feasible, reasons };
+}
+
 function preferred(task: Requirements, feasible: Candidate[]): { places: Candidate[]; fallback: boolean } {
   if (task.preferPools.length === 0) return { places: feasible, fallback: false };
   const places = feasible.filter((place) => task.preferPools.includes(place.poolId));
@@ -62,16 +80,10 @@ function preferred(task: Requirements, feasible: Candidate[]): { places: Candida
   return { places: feasible, fallback: true };
 }
 
-function nowhere(
-  task: Requirements,
-  feasible: number,
-  reasons: readonly Infeasible[],
-  considered: number,
-): Choice {
-  if (feasible > 0) return { candidate: undefined, reason: "no_preferred_feasible", considered };
+function nowhere(task: Requirements, feasible: number, reasons: readonly Infeasible[]): NoPlaceReason {
+  if (feasible > 0) return "no_preferred_feasible";
   const reason = precedence.find((candidate) => reasons.includes(candidate)) ?? "POOL_UNREADY";
-  const pinned = task.pinPoolId !== undefined && reason !== "NO_CAPACITY";
-  return { candidate: undefined, reason: pinned ? "pinned_pool_infeasible" : reason, considered };
+  return task.pinPoolId !== undefined && reason !== "NO_CAPACITY" ? "pinned_pool_infeasible" : reason;
 }
 
 /** Most free memory, then fewest active slots; what is left are ties. */

@@ -1,6 +1,8 @@
 // Whether a task may run on a replica, and if not, why: the first reason of a fixed order, so that equal
 // inputs always give equal words. Nothing is guessed; what a replica does not say it has, it does not have.
 
+import type { NoPlaceReason } from "../outcome.ts";
+
 /** What a model needs of its engine, as far as catalog and adapter say it; nothing is guessed. */
 export interface ModelNeeds {
   readonly extensions: readonly string[];
@@ -41,12 +43,7 @@ export interface Candidate {
   readonly topology: string | undefined;
 }
 
-export type Infeasible =
-  | "POOL_UNREADY"
-  | "MASK_UNSATISFIED"
-  | "INSUFFICIENT_CTX"
-  | "EXTENSIONS_UNSATISFIED"
-  | "NO_CAPACITY";
+export type Infeasible = Exclude<NoPlaceReason, "pinned_pool_infeasible" | "no_preferred_feasible">;
 
 export function infeasible(task: Requirements, place: Candidate): Infeasible | undefined {
   if (!place.ready) return "POOL_UNREADY";

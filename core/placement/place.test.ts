@@ -69,6 +69,22 @@ test("a waiting task whose pool never comes back ends at its deadline and no soo
   assert.equal((world.outcome("a") as { code?: string }).code, "DEADLINE_UNMET");
 });
 
+test("once a shutdown has begun nothing is placed any more, and all of it goes on at the next start", () => {
+  const world = worldOf([{}]);
+  world.replica("p", "r", { facts: facts({ slotsTotal: 2 }) });
+  for (const id of ["runs", "breaks", "waits"]) world.submit(id);
+  world.say({ type: "ShutdownBegan" });
+  world.end("runs");
+  assert.equal(world.outcome("runs")?.kind, "done");
+  world.lose("breaks", { frames: 0, tokensOut: 0 });
+  world.replica("p", "r", { facts: facts({ slotsTotal: 2 }) });
+  world.pass(5000);
+  assert.deepEqual([ranOn(world, "waits"), world.attempts("breaks").length], [undefined, 1]);
+  world.say({ type: "Restarted" });
+  world.replica("p", "r", { epoch: 2, facts: facts({ slotsTotal: 2 }) });
+  assert.deepEqual([ranOn(world, "waits"), world.attempts("breaks").length], ["p/r", 2]);
+});
+
 test("what came back first and cannot run yet does not hold up what came back later", () => {
   const world = worldOf([{ id: "a" }, { id: "b" }]);
   world.replica("a", "r", { facts: facts({ slotsTotal: 2 }) });

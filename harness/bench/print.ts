@@ -25,5 +25,8 @@ function cells({ name, value, unit, baseline, ratio, goal, met }: Figure): strin
 }
 
 function thousands(value: number | undefined): string {
-  return value === undefined ? "" : Math.round(value).toLocaleString("en").replaceAll(",", " ");
+  if (value === undefined) return "";
+  // Below a hundred the digits behind the point count.
+  if (Math.abs(value) < 100) return String(Number(value.toPrecision(3)));
+  return Math.round(value).toLocaleString("en").replaceAll(",", " ");
 }

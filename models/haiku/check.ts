@@ -1,8 +1,7 @@
-// `node models/haiku/check.ts`: asks the model for poems as people do, with the real llama.cpp, and judges
+// `npm run haiku-check`: asks the model for poems as people do, with the real llama.cpp, and judges
 // them by the grammar. Ends with 1 if fewer scan or name their subject than the model card promises.
 
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { readGrammar } from "./grammar.ts";
 import { openPoet, SAMPLING } from "./llama.ts";
@@ -19,7 +18,6 @@ const { values: options } = parseArgs({
     count: { type: "string", default: "200" },
     seed: { type: "string", default: "2" },
     temperature: { type: "string", default: String(SAMPLING.temperature) },
-    library: { type: "string", default: "node-llama-cpp" },
     print: { type: "boolean", default: false },
   },
 });
@@ -27,8 +25,7 @@ const { values: options } = parseArgs({
 const count = Number(options.count);
 const grammar = readGrammar();
 const random = seeded(Number(options.seed));
-const library = options.library.startsWith("/") ? pathToFileURL(options.library).href : options.library;
-const poet = await openPoet(library, options.model);
+const poet = await openPoet(options.model);
 const poems = new Set<string>();
 let scanned = 0;
 let named = 0;

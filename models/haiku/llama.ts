@@ -1,5 +1,6 @@
 // The demo model in the real llama.cpp, through node-llama-cpp: loads it and writes one poem at a time.
-// The types say what is used of the library and no more, so this compiles where it is not installed.
+
+import { getLlama, LlamaLogLevel, type Token } from "node-llama-cpp";
 
 /** The sampling that the model is meant for. */
 export const SAMPLING = { temperature: 0.8, topK: 40, topP: 0.95, minP: 0.05 } as const;
@@ -15,32 +16,16 @@ export type Poet = {
   close(): Promise<void>;
 };
 
-type Token = number;
-type Sampling = { temperature: number; topK: number; topP: number; minP: number; seed: number };
-type Sequence = {
-  clearHistory(): Promise<void>;
-  evaluate(tokens: Token[], sampling: Sampling): AsyncIterable<Token>;
-};
-type Model = {
-  tokenize(text: string, special: boolean): Token[];
-  detokenize(tokens: Token[]): string;
-  tokens: { bos: Token };
-  createContext(options: { contextSize: number; threads: number }): Promise<{ getSequence(): Sequence }>;
-};
-type Llama = { loadModel(options: { modelPath: string }): Promise<Model>; dispose(): Promise<void> };
-type Library = {
-  getLlama(options: { gpu: false; build: "never"; skipDownload: true; logLevel: "error" }): Promise<Llama>;
-};
-
-export async function openPoet(library: string, modelPath: string): Promise<Poet> {
-  const { getLlama } = (await import(library)) as Library;
-  const llama = await getLlama({ gpu: false, build: "never", skipDownload: true, logLevel: "error" });
+export async function openPoet(modelPath: string): Promise<Poet> {
+  const quiet = { logLevel: LlamaLogLevel.error, progressLogs: false };
+  const llama = await getLlama({ gpu: false, build: "never", skipDownload: true, ...quiet });
   const model = await llama.loadModel({ modelPath });
   const context = await model.createContext({ contextSize: 256, threads: 1 });
   const sequence = context.getSequence();
   return {
     async write(prompt, { chat, seed, temperature }) {
-      const asked = [model.tokens.bos, ...model.tokenize(prompt, false)];
+      const asked = model.tokenize(prompt, false);
+      if (model.tokens.bos !== null) asked.unshift(model.tokens.bos);
       if (chat) asked.push(...model.tokenize(MARK, true));
       const answer: Token[] = [];
       await sequence.clearHistory();

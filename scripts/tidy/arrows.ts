@@ -35,6 +35,11 @@ const arrows: Record<string, readonly string[]> = {
   scripts: ["*"],
 };
 
+/** Doors that tests and their fixtures alone may enter besides. */
+const testArrows: Record<string, readonly string[]> = {
+  orchestratord: ["engines/fake"],
+};
+
 export function checkArrows(tree: Tree): Problem[] {
   const problems = checkRooms(tree);
   for (const module of tree.modules.values()) {
@@ -81,7 +86,7 @@ function faultOf(tree: Tree, module: Module, { specifier }: Import): string | un
     return `"${specifier}" is not a door; import what the exports of ${door.room}/package.json name.`;
   }
   if (door.room === from) return undefined;
-  if (!mayImport(from, door.room, door.door)) return arrowFault(from, door.room);
+  if (!mayImport(module.path, door.room, door.door)) return arrowFault(from, door.room);
   // The root declares every workspace by listing it, so scripts need no second line.
   if (from === "scripts" || declared.has(`@llama-orch/${door.room}`)) return undefined;
   return `@llama-orch/${door.room} is not declared; add it to the dependencies of ${from}/package.json.`;
@@ -101,8 +106,10 @@ function relativeFault(path: string, specifier: string): string | undefined {
   return undefined;
 }
 
-function mayImport(from: string, room: string, door: string): boolean {
-  const allowed = arrows[from] ?? [];
+function mayImport(path: string, room: string, door: string): boolean {
+  const from = roomOf(path);
+  const besides = isProduct(path) ? [] : (testArrows[from] ?? []);
+  const allowed = [...(arrows[from] ?? []), ...besides];
   return allowed.includes("*") || allowed.includes(room) || allowed.includes(`${room}${door.slice(1)}`);
 }
 

@@ -57,6 +57,8 @@ export function checkLock(tree: Tree): Problem[] {
     problems.push({ path: lockFile, line: lineOf(text, `"${place}"`), message });
   }
   for (const one of dependenciesOf(tree)) {
+    // A folder with a lock file of its own is installed apart, where and when it is needed.
+    if (one.folder !== "" && tree.files.has(posix.join(one.folder, lockFile))) continue;
     const entry =
       packages[posix.join(one.folder, "node_modules", one.name)] ?? packages[`node_modules/${one.name}`];
     if (entry === undefined) {

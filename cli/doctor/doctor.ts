@@ -1,0 +1,58 @@
+// `llorch doctor`: what this machine has and lacks, and what to do about it. It changes nothing and asks no
+// network.
+
+import { type Context, print } from "../context.ts";
+import { Refusal } from "../failure.ts";
+import { safeText } from "../print/safe-text.ts";
+import { type Output, paint, type Style } from "../terminal.ts";
+import type { Finding, Level } from "./finding.ts";
+import { checkGraphics } from "./graphics.ts";
+import type { Inspector } from "./inspector.ts";
+import { checkDisk, checkMemory, checkNode, checkPorts, checkTools } from "./machine.ts";
+
+export async function runDoctor(context: Context, inspector: Inspector, nodeVersion: string): Promise<void> {
+  const { libraryFolders, programFolders, dataDir } = context.settings;
+  const findings = [
+    checkNode(nodeVersion),
+    ...(await checkGraphics(inspector, libraryFolders)),
+    checkMemory(inspector),
+    checkDisk(inspector, dataDir),
+    ...checkPorts(inspector),
+    ...checkTools(inspector, programFolders),
+  ];
+  const bad = findings.filter(({ level }) => level === "bad").length;
+  print(context, { ok: bad === 0, findings }, () => reportText(findings, context.terminal.out));
+  if (bad === 0) return;
+  throw new Refusal(bad === 1 ? "One thing is bad." : `${bad} things are bad.`);
+}
+
+const styles: Record<Level, Style> = { ok: "green", warn: "yellow", bad: "red" };
+const levelWidth = 4;
+
+/** What to do stands below what was found, under its words. */
+export function reportText(findings: readonly Finding[], out: Output): string {
+  const checkWidth = Math.max(...findings.map(({ check }) => check.length));
+  const indent = levelWidth + checkWidth + 4;
+  const width = Math.max(30, (out.isTTY ? (out.columns ?? 80) : Number.POSITIVE_INFINITY) - indent);
+  const lines = findings.flatMap(({ check, level, says, todo }) => {
+    const [first = "", ...rest] = wrap(safeText(says), width);
+    const head = `${paint(styles[level], level.padEnd(levelWidth), out)}  ${check.padEnd(checkWidth)}  ${first}`;
+    const below = [...rest, ...(todo === undefined ? [] : wrap(safeText(todo), width))];
+    return [head, ...below.map((line) => " ".repeat(indent) + line)];
+  });
+  return `${lines.join("\n")}\n`;
+}
+
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    if (line !== "" && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = word;
+    } else {
+      line = line === "" ? word : `${line} ${word}`;
+    }
+  }
+  return [...lines, line];
+}

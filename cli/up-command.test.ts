@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { test } from "node:test";
+import { parseTaskRequest } from "@llama-orch/contract";
+import type { Context } from "./context.ts";
+import { fileInspector } from "./doctor/inspector.ts";
+import { Interrupted } from "./failure.ts";
+import { MemoryTerminal } from "./fixtures/memory-terminal.ts";
+import { bannerText, curlLines, type Installation, runUp, takenPort, type UpWish } from "./up-command.ts";
+
+const installation: Installation = {
+  urls: { orchestrator: "http://127.0.0.1:8090" },
+  pids: { llorch: 1, "demo/r0": 2 },
+  model: "haiku",
+  compute: "cpu",
+  stop: async () => undefined,
+};
+
+function contextOn(terminal: MemoryTerminal, json = false): Context {
+  const settings = { dataDir: "", programFolders: [], libraryFolders: [] };
+  return {
+    terminal,
+    json,
+    settings: { url: undefined, token: undefined, apiKey: undefined, ...settings },
+    client: () => assert.fail("up asks no server"),
+  };
+}
+
+test("up says where it is, and that it runs on the CPU when it does", async () => {
+  const terminal = new MemoryTerminal();
+  const wishes: UpWish[] = [];
+  const parts = {
+    inspector: fileInspector(),
+    start: async (wish: UpWish) => {
+      wishes.push(wish);
+      return installation;
+    },
+  };
+  const running = runUp(
+    contextOn(terminal),
+    { port: 8090, gateway: false, dataDir: "/d", config: "c.json" },
+    parts,
+  );
+  await terminal.out.shows("Ctrl-C stops it.");
+  terminal.interrupt();
+  await running;
+  const [{ port, dataDir, configFile, shutdownMs } = assert.fail()] = wishes;
+  assert.deepEqual([port, dataDir, configFile, shutdownMs], [8090, "/d", "c.json", 2000]);
+  assert.match(terminal.out.text, /Orchestrator {2}http:\/\/127\.0\.0\.1:8090\n/);
+  assert.match(terminal.out.text, /on the CPU/);
+  assert.match(bannerText({ ...installation, compute: "cuda" }, terminal.out), /haiku, on the GPU\n/);
+  assert.equal(terminal.listeners, 0);
+});
+
+test("with --json up prints one line with the URLs and pids once it serves", async () => {
+  const terminal = new MemoryTerminal();
+  const running = runUp(
+    contextOn(terminal, true),
+    {},
+    { inspector: fileInspector(), start: async () => installation },
+  );
+  await terminal.out.shows("\n");
+  terminal.interrupt();
+  await running;
+  const { urls, pids } = installation;
+  assert.deepEqual(terminal.out.text, `${JSON.stringify({ urls, pids })}\n`);
+});
+
+test("the first Ctrl-C stops politely, the second at once", async () => {
+  const terminal = new MemoryTerminal();
+  const stopping = Promise.withResolvers<AbortSignal>();
+  const hurried = Promise.withResolvers<void>();
+  const start = async () => ({
+    ...installation,
+    stop(atOnce: AbortSignal) {
+      stopping.resolve(atOnce);
+      atOnce.addEventListener("abort", () => hurried.resolve());
+      return hurried.promise;
+    },
+  });
+  const running = runUp(contextOn(terminal), {}, { inspector: fileInspector(), start });
+  await terminal.out.shows("Ctrl-C stops it.");
+  terminal.interrupt();
+  const atOnce = await stopping.promise;
+  assert.equal(atOnce.aborted, false);
+  terminal.interrupt();
+  await running;
+  assert.equal(atOnce.aborted, true);
+});
+
+test("a Ctrl-C while it still starts is not lost", async () => {
+  const terminal = new MemoryTerminal();
+  const start = (_: UpWish, signal: AbortSignal) =>
+    new Promise<Installation>((_resolve, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason));
+      terminal.interrupt();
+    });
+  await assert.rejects(runUp(contextOn(terminal), {}, { inspector: fileInspector(), start }), Interrupted);
+});
+
+test("a taken port is named with its holder and another to choose", () => {
+  const line = "0: 0100007F:1F90 00000000:0000 0A 0:0 0:0 0 0 0 77 1";
+  const inspector = {
+    ...fileInspector("/nowhere"),
+    read: (path: string) => (path === "/proc/net/tcp" ? line : ""),
+  };
+  const error = Object.assign(new Error("listen EADDRINUSE"), { code: "EADDRINUSE", port: 8080 });
+  assert.equal(
+    takenPort(error, inspector)?.message,
+    "Port 8080 is taken by a process of another user or container. " +
+      "Choose another with `npm run up -- --port 8090`, or stop that process.",
+  );
+  assert.equal(takenPort(new Error("something else"), inspector), undefined);
+});
+
+test("the printed curl is a shell program whose body is a task that the contract accepts", () => {
+  const lines = curlLines({ ...installation, credential: "Authorization: Bearer $LLORCH_API_TOKEN" });
+  const script = `curl() { printf '%s\\n' "$@"; printf '%s\\n' --; }\n${lines.join("\n")}\n`;
+  const env = { LLORCH_API_TOKEN: "secret", PATH: "/usr/bin:/bin" };
+  const { stdout, status } = spawnSync("sh", ["-c", script], { encoding: "utf8", env });
+  assert.equal(status, 0);
+  const words = stdout.split("\n");
+  const task = parseTaskRequest(JSON.parse(words[words.indexOf("-d") + 1] ?? ""));
+  assert.match(task.task_id, /^poem-\d+$/);
+  assert.equal(words.filter((word) => word === "Authorization: Bearer secret").length, 2);
+  assert.ok(words.includes(`http://127.0.0.1:8090/v1/tasks/${task.task_id}/stream`));
+  assert.ok(!lines.join("").includes("secret"));
+});

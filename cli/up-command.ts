@@ -1,0 +1,179 @@
+// `llorch up`: reads its options, starts everything through one call, says where it is, and stops it politely
+// on Ctrl-C, at once on the second. What is started stands in up.ts.
+
+import { type Context, print } from "./context.ts";
+import type { Inspector } from "./doctor/inspector.ts";
+import { holderText, portHolder } from "./doctor/port-holder.ts";
+import { exitCodes, Interrupted, Refusal } from "./failure.ts";
+import { safeText } from "./print/safe-text.ts";
+import { StatusLine } from "./print/status-line.ts";
+import { type Output, paint, type Terminal } from "./terminal.ts";
+
+export interface UpOptions {
+  readonly port?: number;
+  readonly gatewayPort?: number;
+  readonly gateway?: boolean;
+  readonly dataDir?: string;
+  readonly config?: string;
+}
+
+export interface UpWish {
+  readonly port?: number;
+  readonly dataDir?: string;
+  readonly configFile?: string;
+  /** How long streams may finish after Ctrl-C. */
+  readonly shutdownMs: number;
+  /** What a person may like to know while it starts. */
+  readonly onProgress: (text: string) => void;
+  /** What in the configuration is allowed and probably not meant. */
+  readonly onWarning: (text: string) => void;
+}
+
+/** Everything that `up` has started; it serves from the moment it exists. */
+export interface Installation {
+  readonly urls: Readonly<Record<"orchestrator", string>>;
+  /** By what they are: `llorch` itself and each engine process. */
+  readonly pids: Readonly<Record<string, number>>;
+  readonly model: string;
+  readonly compute: "cuda" | "cpu";
+  /** The header that a caller must send, with the name of a variable and never with the secret. */
+  readonly credential?: string;
+  /** Ends everything; `atOnce` takes the patience away. Resolves when no process is left. */
+  stop(atOnce: AbortSignal): Promise<void>;
+}
+
+/** @throws Refusal with a sentence, or what Node says when a port is taken */
+export type StartInstallation = (wish: UpWish, signal: AbortSignal) => Promise<Installation>;
+
+interface UpParts {
+  readonly start: StartInstallation;
+  readonly inspector: Inspector;
+}
+
+const shutdownMs = 2000;
+
+export async function runUp(context: Context, options: UpOptions, parts: UpParts): Promise<void> {
+  if (options.gatewayPort !== undefined) {
+    throw new Refusal(
+      "--gateway-port: this version has no gateway yet. Leave the option out.",
+      exitCodes.usage,
+    );
+  }
+  const { terminal, json } = context;
+  const status = new StatusLine(terminal.err);
+  const stopping = new AbortController();
+  const atOnce = new AbortController();
+  const asked = Promise.withResolvers<void>();
+  const off = terminal.onInterrupt(() => {
+    if (stopping.signal.aborted) atOnce.abort();
+    stopping.abort(new Interrupted());
+    asked.resolve();
+  });
+  try {
+    const installation = await begin(options, parts, terminal, status, stopping.signal);
+    status.clear();
+    const { urls, pids } = installation;
+    print(context, { urls, pids }, () => bannerText(installation, terminal.out));
+    await asked.promise;
+    if (!json) status.show("Stopping; running streams may finish. Ctrl-C again stops at once.");
+    await installation.stop(atOnce.signal);
+  } finally {
+    status.clear();
+    off();
+  }
+}
+
+async function begin(
+  options: UpOptions,
+  { start, inspector }: UpParts,
+  terminal: Terminal,
+  status: StatusLine,
+  signal: AbortSignal,
+): Promise<Installation> {
+  const { port, dataDir, config } = options;
+  const { err } = terminal;
+  try {
+    return await start(
+      {
+        shutdownMs,
+        onProgress: (text) => status.show(text),
+        onWarning(text) {
+          status.clear();
+          err.write(`${paint("yellow", `llorch: warning: ${safeText(text)}`, err)}\n`);
+        },
+        ...(port !== undefined && { port }),
+        ...(dataDir !== undefined && { dataDir }),
+        ...(config !== undefined && { configFile: config }),
+      },
+      signal,
+    );
+  } catch (error) {
+    status.clear();
+    throw takenPort(error, inspector) ?? error;
+  }
+}
+
+/** Node names the port; the kernel knows who has it. */
+export function takenPort(error: unknown, inspector: Inspector): Refusal | undefined {
+  const { code, port } = error as { code?: unknown; port?: unknown };
+  if (code !== "EADDRINUSE" || typeof port !== "number") return undefined;
+  const holder = portHolder(inspector, port) ?? {};
+  return new Refusal(
+    `Port ${port} is taken by ${holderText(holder)}. ` +
+      `Choose another with \`npm run up -- --port ${port + 10 > 65_535 ? 0 : port + 10}\`, or stop that process.`,
+  );
+}
+
+export function bannerText(installation: Installation, out: Output): string {
+  const { urls, model, compute } = installation;
+  const where =
+    compute === "cuda"
+      ? `${model}, on the GPU`
+      : `${model}, on the CPU: there is no usable NVIDIA GPU, so this shows the way and not the speed`;
+  const bold = (text: string) => paint("bold", text, out);
+  return [
+    bold("llama-orch is up."),
+    "",
+    `  Orchestrator  ${urls.orchestrator}`,
+    `  Model         ${where}`,
+    "",
+    bold("Try it:"),
+    "",
+    ...curlLines(installation).map((line) => `  ${line}`),
+    "",
+    `or: npm run llorch -- run "Write a haiku about the moon."${elsewhere(urls.orchestrator)}`,
+    "",
+    "Ctrl-C stops it.",
+    "",
+  ].join("\n");
+}
+
+const usualUrl = "http://127.0.0.1:8080";
+
+function elsewhere(url: string): string {
+  return url === usualUrl ? "" : ` --url ${url}`;
+}
+
+/** Hands in a task and follows its stream; a new id each time, since an old one would give the old answer. */
+export function curlLines({ urls, model, credential }: Installation): string[] {
+  const tasks = `${urls.orchestrator}/v1/tasks`;
+  const auth = credential === undefined ? "" : ` -H "${credential}"`;
+  const task = {
+    session_id: "try",
+    workload: "completion",
+    model_ref: model,
+    engine: "llamacpp",
+    ctx: 0,
+    priority: "interactive",
+    max_tokens: 48,
+    deadline_ms: 60_000,
+    messages: [{ role: "user", content: "Write a haiku about the moon." }],
+  };
+  const rest = JSON.stringify(task).slice(1);
+  return [
+    "id=poem-$(date +%s)",
+    `curl -sS${auth} -H 'Content-Type: application/json' ${tasks} \\`,
+    `  -d '{"task_id":"'$id'",${rest}' &&`,
+    `curl -sSN${auth} ${tasks}/$id/stream`,
+  ];
+}

@@ -1,0 +1,160 @@
+// The one way out to an engine over HTTP: limits, a small pool of connections for plain calls, retries of the
+// idempotent ones, a connection of its own for every stream, and no credential in any error. What an answer
+// means is the adapter's business.
+
+import { setTimeout as pause } from "node:timers/promises";
+import { Pool } from "undici";
+import { failureOf, type HttpFailure, httpFailure } from "./http-failure.ts";
+import { HttpStream } from "./http-stream.ts";
+import { redactor } from "./redact.ts";
+import { isRetriedStatus, pauseMs, seededRandom } from "./retry.ts";
+
+export const httpLimits = {
+  connectMs: 5_000,
+  totalMs: 30_000,
+  idlePerOrigin: 8,
+  idleMs: 90_000,
+  answerBytes: 8 << 20,
+} as const;
+
+export interface HttpClientOptions {
+  /** With a path when the engine is reached through a relay. */
+  readonly url: string;
+  readonly apiKey?: string;
+  /** Of the jitter between retries. */
+  readonly seed: number;
+  readonly limits?: Partial<Record<keyof typeof httpLimits, number>>;
+  /** How a pause is made; tests make none. */
+  readonly wait?: (ms: number, signal: AbortSignal) => Promise<void>;
+}
+
+export interface PlainCall {
+  readonly method: "GET" | "POST";
+  readonly path: string;
+  readonly body?: unknown;
+  /** Whether a second call does no harm; only then it is tried again. */
+  readonly idempotent: boolean;
+  readonly totalMs?: number;
+}
+
+export interface PlainAnswer {
+  readonly status: number;
+  readonly text: string;
+}
+
+export class HttpClient {
+  readonly redact: (text: string) => string;
+  readonly #origin: string;
+  readonly #prefix: string;
+  readonly #pool: Pool;
+  readonly #headers: Record<string, string>;
+  readonly #random: () => number;
+  readonly #limits: Record<keyof typeof httpLimits, number>;
+  readonly #wait: (ms: number, signal: AbortSignal) => Promise<void>;
+
+  constructor(options: HttpClientOptions) {
+    const { origin, pathname } = new URL(options.url);
+    this.#origin = origin;
+    this.#prefix = pathname.replace(/\/+$/, "");
+    this.#limits = { ...httpLimits, ...options.limits };
+    this.#random = seededRandom(options.seed);
+    this.#wait = options.wait ?? ((ms, signal) => pause(ms, undefined, { signal }));
+    this.redact = redactor(options.apiKey === undefined ? [] : [options.apiKey]);
+    this.#headers = {
+      "content-type": "application/json",
+      ...(options.apiKey !== undefined && { authorization: `Bearer ${options.apiKey}` }),
+    };
+    this.#pool = new Pool(origin, {
+      connections: this.#limits.idlePerOrigin,
+      connect: { timeout: this.#limits.connectMs },
+      keepAliveTimeout: this.#limits.idleMs,
+      keepAliveMaxTimeout: this.#limits.idleMs,
+      // Each call has its own limit over everything.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    });
+  }
+
+  /** The last answer, whatever its status. @throws HttpFailure or the signal's reason */
+  async call(call: PlainCall, signal: AbortSignal): Promise<PlainAnswer> {
+    for (let retry = 0; ; retry += 1) {
+      const outcome = await this.#once(call, signal);
+      const again =
+        "failure" in outcome ? isRetriedFailure(outcome.failure) : isRetriedStatus(outcome.status);
+      const retryAfter = "failure" in outcome ? undefined : outcome.retryAfter;
+      const waitMs = call.idempotent && again ? pauseMs(retry, this.#random, retryAfter) : undefined;
+      if (waitMs === undefined) {
+        if ("failure" in outcome) throw outcome.failure;
+        return outcome;
+      }
+      await this.#wait(waitMs, signal).catch((error: unknown) => {
+        throw signal.aborted ? signal.reason : error;
+      });
+    }
+  }
+
+  /** Never tried again. @throws HttpFailure or the signal's reason */
+  open(path: string, body: unknown, firstByteMs: number, signal: AbortSignal): Promise<HttpStream> {
+    return HttpStream.open(
+      {
+        origin: this.#origin,
+        path: this.#prefix + path,
+        headers: this.#headers,
+        body: JSON.stringify(body),
+        connectMs: Math.min(this.#limits.connectMs, firstByteMs),
+        firstByteMs,
+      },
+      signal,
+    );
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.destroy();
+  }
+
+  async #once(
+    call: PlainCall,
+    signal: AbortSignal,
+  ): Promise<(PlainAnswer & { retryAfter: string | undefined }) | { failure: HttpFailure }> {
+    signal.throwIfAborted();
+    const where = `${this.#origin}${this.#prefix}${call.path}`;
+    const totalMs = call.totalMs ?? this.#limits.totalMs;
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(httpFailure("timeout", where, `${totalMs} ms`)), totalMs);
+    try {
+      const answer = await this.#pool.request({
+        method: call.method,
+        path: this.#prefix + call.path,
+        headers: this.#headers,
+        ...(call.body !== undefined && { body: JSON.stringify(call.body) }),
+        signal: AbortSignal.any([signal, late.signal]),
+      });
+      const pieces: Buffer[] = [];
+      let bytes = 0;
+      // Leaving the loop by a throw destroys the connection.
+      for await (const piece of answer.body as AsyncIterable<Buffer>) {
+        bytes += piece.length;
+        if (bytes > this.#limits.answerBytes) {
+          throw httpFailure("too_large", where, `more than ${this.#limits.answerBytes} bytes`);
+        }
+        pieces.push(piece);
+      }
+      const retryAfter = answer.headers["retry-after"];
+      return {
+        status: answer.statusCode,
+        text: Buffer.concat(pieces).toString("utf8"),
+        retryAfter: typeof retryAfter === "string" ? retryAfter : undefined,
+      };
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      return { failure: failureOf(late.signal.aborted ? late.signal.reason : error, where) };
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+/** An answer that was too late or too large would be so again. */
+function isRetriedFailure(failure: HttpFailure): boolean {
+  return failure.kind !== "timeout" && failure.kind !== "too_large";
+}

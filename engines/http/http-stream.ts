@@ -1,0 +1,207 @@
+// One answer that is read while it is written, on a connection of its own: engines close it behind a stream,
+// whatever their headers say, so it never comes from the pool. What arrives with one read of the socket comes
+// out in one piece. Closing, aborting and running out of time destroy the socket at once. It asks with Node's
+// own client: one call on a fresh connection costs two thirds of what a client with a pool takes for it.
+
+import { request as ask, type ClientRequest, type IncomingMessage } from "node:http";
+import { connect, isIP, type Socket } from "node:net";
+import { connect as connectSecurely } from "node:tls";
+import { failureOf, httpFailure } from "./http-failure.ts";
+
+export interface StreamCall {
+  readonly origin: string;
+  readonly path: string;
+  readonly headers: Record<string, string>;
+  readonly body: string;
+  readonly connectMs: number;
+  /** From here to the first byte of the answer, connecting included. */
+  readonly firstByteMs: number;
+}
+
+/** A reader that is slower than the engine leaves at most this much here; then the socket waits. */
+const unreadBytesMax = 1 << 20;
+
+export class HttpStream implements AsyncIterable<Uint8Array> {
+  status = 0;
+  readonly #where: string;
+  readonly #signal: AbortSignal;
+  readonly #onAbort: () => void;
+  readonly #started = Promise.withResolvers<void>();
+  #request: ClientRequest | undefined;
+  #answer: IncomingMessage | undefined;
+  #unread: Buffer[] = [];
+  #unreadBytes = 0;
+  #done = false;
+  #failure: unknown;
+  #wake: (() => void) | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #armedMs = 0;
+  #limitMs = 0;
+  #since = 0;
+
+  /** Resolves with the head of the answer. @throws HttpFailure or the signal's reason */
+  static async open(call: StreamCall, signal: AbortSignal): Promise<HttpStream> {
+    signal.throwIfAborted();
+    const stream = new HttpStream(call, signal);
+    await stream.#started.promise;
+    return stream;
+  }
+
+  private constructor(call: StreamCall, signal: AbortSignal) {
+    this.#where = `${call.origin}${call.path}`;
+    this.#signal = signal;
+    this.#onAbort = () => this.#end(signal.reason);
+    signal.addEventListener("abort", this.#onAbort, { once: true });
+    this.expectWithin(call.firstByteMs);
+    this.#request = this.#send(call);
+  }
+
+  /**
+   * From now on something worth waiting for must come within this time, or the stream fails with `timeout`.
+   * Called again by whoever reads, whenever it came: bytes alone do not count.
+   */
+  expectWithin(limitMs: number): void {
+    this.#since = performance.now();
+    this.#limitMs = limitMs;
+    // A timer that fires too early arms itself again, so only a shorter limit needs a new one.
+    if (this.#timer !== undefined && this.#armedMs <= limitMs) return;
+    this.#arm(limitMs);
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
+    try {
+      for (;;) {
+        const [first] = this.#unread;
+        if (first !== undefined) {
+          const bytes = this.#unread.length === 1 ? first : Buffer.concat(this.#unread, this.#unreadBytes);
+          this.#unread = [];
+          this.#unreadBytes = 0;
+          if (this.#answer?.isPaused()) this.#answer.resume();
+          yield bytes;
+        } else if (this.#failure !== undefined) {
+          throw this.#failure;
+        } else if (this.#done) {
+          return;
+        } else {
+          await new Promise<void>((resolve) => {
+            this.#wake = resolve;
+          });
+        }
+      }
+    } finally {
+      this.close();
+    }
+  }
+
+  /** @throws HttpFailure, also when the text grows over the limit */
+  async text(maxBytes: number): Promise<string> {
+    const pieces: Uint8Array[] = [];
+    let bytes = 0;
+    for await (const piece of this) {
+      bytes += piece.length;
+      if (bytes > maxBytes) throw httpFailure("too_large", this.#where, `more than ${maxBytes} bytes`);
+      pieces.push(piece);
+    }
+    return Buffer.concat(pieces).toString("utf8");
+  }
+
+  close(): void {
+    this.#end(undefined);
+  }
+
+  #send({ origin, path, headers, body, connectMs }: StreamCall): ClientRequest {
+    const url = new URL(origin);
+    const framing = { host: url.host, "content-length": Buffer.byteLength(body), connection: "close" };
+    const request = ask({
+      method: "POST",
+      path,
+      headers: { ...headers, ...framing },
+      // Without an agent: nothing about this connection is worth remembering.
+      createConnection: () => this.#connect(url, connectMs),
+    });
+    request.on("response", (answer) => this.#take(answer));
+    request.on("error", (error) => this.#fail(error));
+    request.on("close", () => {
+      if (this.status === 0) this.close();
+    });
+    request.end(body);
+    return request;
+  }
+
+  #connect({ protocol, hostname, port }: URL, timeout: number): Socket {
+    const isSecure = protocol === "https:";
+    // An IPv6 address has brackets in a URL alone.
+    const host = hostname.replace(/^\[|\]$/g, "");
+    const address = { host, port: Number(port) || (isSecure ? 443 : 80), noDelay: true, timeout };
+    const names = isIP(host) === 0 ? { servername: host } : {};
+    const socket = isSecure ? connectSecurely({ ...address, ...names }) : connect(address);
+    socket.once("timeout", () => {
+      this.#end(httpFailure("connect_timeout", this.#where, `${timeout} ms`));
+    });
+    socket.once(isSecure ? "secureConnect" : "connect", () => socket.setTimeout(0));
+    return socket;
+  }
+
+  #take(answer: IncomingMessage): void {
+    this.#answer = answer;
+    this.status = answer.statusCode as number;
+    answer.on("data", (chunk: Buffer) => {
+      if (this.#done) return;
+      this.#unread.push(chunk);
+      this.#unreadBytes += chunk.length;
+      if (this.#unreadBytes > unreadBytesMax) answer.pause();
+      this.#notify();
+    });
+    answer.on("end", () => this.#end(undefined));
+    answer.on("error", (error) => this.#fail(error));
+    this.#started.resolve();
+  }
+
+  /** What breaks after the end is no failure, and not worth an error. */
+  #fail(error: Error): void {
+    if (!this.#done) this.#end(failureOf(error, this.#where));
+  }
+
+  #end(failure: unknown): void {
+    if (this.#done) return;
+    this.#done = true;
+    this.#failure = failure;
+    clearTimeout(this.#timer);
+    this.#signal.removeEventListener("abort", this.#onAbort);
+    // What was unread when the reader gave up is nobody's; what a broken connection still brought is.
+    if (this.#signal.aborted) this.#unread = [];
+    // A close before the head of the answer is a failure for whoever waits for it.
+    if (this.status === 0) this.#started.reject(failure ?? httpFailure("reset", this.#where));
+    this.#notify();
+    this.#request?.destroy();
+  }
+
+  #notify(): void {
+    this.#wake?.();
+    this.#wake = undefined;
+  }
+
+  #arm(afterMs: number): void {
+    clearTimeout(this.#timer);
+    this.#armedMs = afterMs;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      if (this.#leftMs() > 1) this.#arm(this.#leftMs());
+      // This process may be the one that stood still: what waits on the socket is read before the verdict.
+      else setImmediate(() => this.#judge());
+    }, afterMs);
+  }
+
+  #judge(): void {
+    if (this.#done || this.#timer !== undefined) return;
+    // Bytes that nobody took yet prove that the engine is not the slow one.
+    if (this.#unread.length > 0) this.#since = performance.now();
+    const leftMs = this.#leftMs();
+    if (leftMs > 1) this.#arm(leftMs);
+    else this.#end(httpFailure("timeout", this.#where, `${this.#limitMs} ms`));
+  }
+
+  #leftMs(): number {
+    return this.#limitMs - (performance.now() - this.#since);
+  }
+}

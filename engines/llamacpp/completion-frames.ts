@@ -1,0 +1,155 @@
+// From the frames of llama-server's native completion stream to batches of tokens. It knows the traps of that
+// stream: a token whose text ends inside a character is never framed, so its id is lost; text that may become
+// a stop string is held back, and is lost when the limit comes first. It does no I/O.
+
+import type { AttemptEnd, EngineFrame } from "../adapter.ts";
+import { lost } from "../fault.ts";
+import { type UpstreamError, upstreamError } from "./failures.ts";
+
+export interface ReadFrames {
+  readonly frames: readonly EngineFrame[];
+  readonly tokens: number;
+  readonly end?: AttemptEnd;
+  /** Ids at the end whose text, if they have one, was never sent; only beside `end`. */
+  readonly heldIds?: readonly number[];
+}
+
+interface WireFrame {
+  readonly content?: unknown;
+  readonly tokens?: unknown;
+  readonly stop?: unknown;
+  readonly tokens_predicted?: unknown;
+  readonly prompt_progress?: unknown;
+  readonly error?: unknown;
+}
+
+interface WireEnd {
+  readonly stop_type?: unknown;
+  readonly truncated?: unknown;
+  readonly tokens_evaluated?: unknown;
+  readonly timings?: {
+    readonly cache_n?: number;
+    readonly prompt_ms?: number;
+    readonly predicted_ms?: number;
+  };
+}
+
+/** One stream, from its first frame to its last. */
+export class CompletionFrames {
+  readonly #redact: (text: string) => string;
+  #tokens = 0;
+  /** Ids since the last text; undefined as soon as the engine has left one out. */
+  #ids: number[] | undefined = [];
+
+  constructor(redact: (text: string) => string) {
+    this.#redact = redact;
+  }
+
+  /** @throws EngineError for an error frame, and for one that cannot be read */
+  read(events: readonly string[]): ReadFrames {
+    const frames: EngineFrame[] = [];
+    for (const event of events) {
+      const frame = this.#parse(event);
+      if (frame.stop === true) return this.#finish(frame, frames);
+      if (frame.prompt_progress === undefined) this.#take(frame, event, frames);
+    }
+    return { frames, tokens: this.#tokens };
+  }
+
+  #parse(event: string): WireFrame {
+    let frame: unknown;
+    try {
+      frame = JSON.parse(event);
+    } catch {
+      throw unreadable(this.#redact(event));
+    }
+    if (typeof frame !== "object" || frame === null) throw unreadable(this.#redact(event));
+    const { error } = frame as WireFrame;
+    if (error !== undefined) throw upstreamError(errorIn(error), this.#redact);
+    return frame;
+  }
+
+  #take(
+    { content, tokens, tokens_predicted: predicted }: WireFrame,
+    event: string,
+    frames: EngineFrame[],
+  ): void {
+    if (typeof content !== "string" || typeof predicted !== "number" || !Array.isArray(tokens)) {
+      throw unreadable(this.#redact(event));
+    }
+    if (predicted - this.#tokens !== tokens.length) this.#ids = undefined;
+    this.#tokens = predicted;
+    const ids = this.#ids;
+    if (content === "") {
+      if (ids !== undefined) ids.push(...(tokens as number[]));
+    } else if (ids === undefined) {
+      frames.push({ t: content });
+    } else if (ids.length === 0) {
+      frames.push({ t: content, ids: tokens as number[] });
+    } else {
+      ids.push(...(tokens as number[]));
+      frames.push({ t: content, ids });
+      this.#ids = [];
+    }
+  }
+
+  #finish(frame: WireFrame & WireEnd, frames: EngineFrame[]): ReadFrames {
+    // Engines other than llama-server itself may put the last text into the last frame.
+    if (frame.content !== "" || (Array.isArray(frame.tokens) && frame.tokens.length > 0)) {
+      this.#take(frame, JSON.stringify(frame), frames);
+    }
+    const { timings, tokens_predicted: predicted, tokens_evaluated: evaluated } = frame;
+    if (typeof predicted !== "number" || typeof evaluated !== "number") {
+      throw unreadable(this.#redact(JSON.stringify(frame)));
+    }
+    const heldIds = predicted === this.#tokens ? this.#ids : undefined;
+    this.#tokens = predicted;
+    const end: AttemptEnd = {
+      why: whyOf(frame),
+      promptTokens: evaluated,
+      cachedTokens: timings?.cache_n ?? 0,
+      prefillMs: timings?.prompt_ms ?? 0,
+      decodeMs: timings?.predicted_ms ?? 0,
+    };
+    return { frames, tokens: predicted, end, ...(heldIds?.length && { heldIds }) };
+  }
+}
+
+function whyOf({ stop_type: type, truncated }: WireEnd): AttemptEnd["why"] {
+  switch (type) {
+    case "eos":
+      return "eos";
+    case "word":
+      return "stop";
+    case "limit":
+      return truncated === true ? "context_full" : "limit";
+    default:
+      throw lost("reset", `llama-server ended a stream for no reason it names (${String(type)}).`);
+  }
+}
+
+/**
+ * Whether a text at the end may be one that waited to become a stop string: then it ends with the start of
+ * one.
+ */
+export function endsInsideStop(text: string, stops: readonly string[]): boolean {
+  return stops.some((stop) => {
+    for (let length = Math.min(stop.length - 1, text.length); length > 0; length -= 1) {
+      if (text.endsWith(stop.slice(0, length))) return true;
+    }
+    return false;
+  });
+}
+
+function errorIn(error: unknown): UpstreamError {
+  if (typeof error !== "object" || error === null) return { status: 500, message: String(error) };
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  return {
+    status: typeof code === "number" ? code : 500,
+    message: typeof message === "string" ? message : JSON.stringify(error),
+  };
+}
+
+function unreadable(event: string): Error {
+  return lost("reset", `llama-server sent a frame that cannot be read: ${event.slice(0, 200)}`);
+}

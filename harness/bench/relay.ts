@@ -1,0 +1,154 @@
+// How many tokens a second go from an engine through the orchestrator to readers, strict and best effort,
+// beside a minimal relay in front of the same engines; and how much later the first token comes.
+
+import type { Figure } from "@llama-orch/contract";
+import { type StartedFake, spawnFake } from "@llama-orch/engines/fake";
+import { type Daemon, startDaemon, taskBody } from "./daemon.ts";
+import { atLeast, atMost, type BenchResult, round } from "./figure.ts";
+import { percentile, postRequest, sendLoad } from "./http-load.ts";
+import { type Program, startProgram } from "./process.ts";
+import { readStream } from "./stream-load.ts";
+
+const streams = 4;
+const tokens = 40_000;
+const rounds = 4;
+const firstTokens = 300;
+/** What engines do: a few tokens in one packet when they are fast. */
+const engine = { ctx: 1_000_000, framesPerWrite: 8 } as const;
+
+interface Round {
+  readonly strict: number;
+  readonly bestEffort: number;
+  readonly minimal: number;
+}
+
+export async function relayBench(): Promise<BenchResult> {
+  const all: Round[] = [];
+  for (let n = 0; n < rounds; n++) {
+    console.error(`relay, round ${n + 1} of ${rounds}`);
+    all.push(await oneRound());
+  }
+  const best = all.reduce((a, b) => (b.strict / b.minimal > a.strict / a.minimal ? b : a));
+  const least = best.bestEffort / best.strict;
+  const figures: Figure[] = [
+    withRatio(0.8, "strict, beside a minimal relay", best.strict, best.minimal),
+    atLeast(80_000, { name: "strict, absolute", value: Math.round(best.strict), unit: "tokens/s" }),
+    { ...withRatio(0.9, "best effort, beside strict", best.bestEffort, best.strict), ratio: round(least) },
+    ...(await addedFirstToken()),
+  ];
+  const conditions =
+    `${streams} streams of ${tokens} tokens at once from ${streams} engine processes, 8 frames to a packet, best of ` +
+    `${rounds}; log level info; readers, orchestrator and engines share the cores`;
+  return { figures, conditions };
+}
+
+function withRatio(goal: number, name: string, value: number, baseline: number): Figure {
+  const ratio = round(value / baseline);
+  return {
+    name,
+    value: Math.round(value),
+    unit: "tokens/s",
+    baseline: Math.round(baseline),
+    ratio,
+    goal,
+    met: ratio >= goal,
+  };
+}
+
+async function oneRound(): Promise<Round> {
+  return {
+    minimal: await minimalTokensPerS(),
+    strict: await tokensPerS("strict"),
+    bestEffort: await tokensPerS("best_effort"),
+  };
+}
+
+async function tokensPerS(determinism: "strict" | "best_effort"): Promise<number> {
+  const daemon = await startDaemon({
+    engines: Array.from({ length: streams }, () => engine),
+    determinism,
+    config: { slo: {} },
+  });
+  try {
+    await throughDaemon(daemon, "warm", tokens / 4);
+    return await throughDaemon(daemon, "x", tokens);
+  } finally {
+    await daemon.stop();
+  }
+}
+
+async function throughDaemon({ url }: Daemon, name: string, count: number): Promise<number> {
+  const startMs = performance.now();
+  const all = Array.from({ length: streams }, async (_, n) => {
+    const id = `${name}-${n}`;
+    const requests = [postRequest(url, "/v1/tasks", taskBody(id, count))];
+    await sendLoad({ url, requests, connections: 1 });
+    return readStream(`${url}/v1/tasks/${id}/stream`);
+  });
+  return perS(await Promise.all(all), startMs);
+}
+
+async function minimalTokensPerS(): Promise<number> {
+  const engines = await Promise.all(Array.from({ length: streams }, () => spawnFake(engine)));
+  const relay = await startMinimal(engines);
+  const run = async (count: number) => {
+    const startMs = performance.now();
+    const urls = engines.map((_, n) => `${relay.url}/${n}?tokens=${count}`);
+    return perS(await Promise.all(urls.map((url) => readStream(url))), startMs);
+  };
+  try {
+    await run(tokens / 4);
+    return await run(tokens);
+  } finally {
+    await relay.stop();
+    await Promise.all(engines.map((each) => each.stop()));
+  }
+}
+
+function startMinimal(engines: readonly StartedFake[]): Promise<Program> {
+  const args = [`${import.meta.dirname}/minimal-relay.ts`, ...engines.map(({ url }) => url)];
+  return startProgram({ args, listening: /listening on (\S+)/ });
+}
+
+function perS(read: readonly { readonly frames: number }[], startMs: number): number {
+  const frames = read.reduce((sum, stream) => sum + stream.frames, 0);
+  return (1000 * frames) / (performance.now() - startMs);
+}
+
+/** One task after the other on an idle installation, held against the same engine asked directly. */
+async function addedFirstToken(): Promise<Figure[]> {
+  console.error("first tokens");
+  const daemon = await startDaemon({ engines: [{ framesPerWrite: 1 }], determinism: "strict" });
+  const [{ url: engine }] = daemon.engines as [StartedFake];
+  const asked = JSON.stringify({
+    prompt: "Write a haiku about the moon.",
+    n_predict: 4,
+    stream: true,
+    seed: 7,
+  });
+  const direct: number[] = [];
+  const ours: number[] = [];
+  try {
+    for (let n = 0; n < firstTokens; n++) {
+      direct.push((await readStream(`${engine}/completion`, asked)).firstTokenMs);
+      ours.push(await firstTokenMs(daemon, `first-${n}`));
+    }
+  } finally {
+    await daemon.stop();
+  }
+  const late = (times: readonly number[]) => times.slice(firstTokens / 3).sort((a, b) => a - b);
+  const [measured, bare] = [late(ours), late(direct)];
+  const added = (share: number) => round(percentile(measured, share) - percentile(bare, share));
+  return [
+    atMost(1, { name: "added first-token time, P50", value: added(0.5), unit: "ms" }),
+    atMost(5, { name: "added first-token time, P99", value: added(0.99), unit: "ms" }),
+  ];
+}
+
+/** From the moment the task is handed in; its stream is asked for as soon as it is accepted. */
+async function firstTokenMs({ url }: Daemon, id: string): Promise<number> {
+  const startMs = performance.now();
+  await readStream(`${url}/v1/tasks`, taskBody(id, 4));
+  const postedMs = performance.now() - startMs;
+  return postedMs + (await readStream(`${url}/v1/tasks/${id}/stream`)).firstTokenMs;
+}

@@ -1,0 +1,217 @@
+// The attempts that run: each is started on the replica the core chose, relayed into its task's stream, and
+// reported until it has ended. Nothing here decides whether there will be another.
+
+import type { MetricsFrame, StartedFrame } from "@llama-orch/contract";
+import type { AbortAttempt, AttemptEnded, DispatchAttempt, Orchestrator } from "@llama-orch/core";
+import type { Clock } from "./clock.ts";
+import type { Happening } from "./loop.ts";
+import type { Observer } from "./observer.ts";
+import type { Directory } from "./replicas/directory.ts";
+import type { Hide } from "./secrets.ts";
+import type { Store } from "./store/store.ts";
+import { type AttemptReport, relay } from "./streaming/relay.ts";
+import type { Placed, TaskRecord } from "./task-record.ts";
+import type { Tasks } from "./tasks.ts";
+
+export interface AttemptsOptions {
+  readonly core: Orchestrator;
+  readonly clock: Clock;
+  readonly tasks: Tasks;
+  readonly store: Store;
+  readonly directory: Directory;
+  readonly post: (happening: Happening) => void;
+  readonly observer: Observer;
+  /** The connection to the engine of a replica broke, or could not be made. */
+  readonly onBroken: (poolId: string, replicaId: string) => void;
+  /** Takes secrets out of what engines say, which readers and logs get to see. */
+  readonly hide: Hide;
+}
+
+/** Silence is judged by the watchdog of the attempt, so the connection gives up only after it. */
+const behindWatchdogMs = 2000;
+
+interface Running {
+  readonly attempt: number;
+  readonly controller: AbortController;
+  readonly ended: Promise<void>;
+}
+
+export class Attempts {
+  readonly #options: AttemptsOptions;
+  readonly #running = new Map<string, Running>();
+  #closed = false;
+
+  constructor(options: AttemptsOptions) {
+    this.#options = options;
+  }
+
+  get count(): number {
+    return this.#running.size;
+  }
+
+  dispatch(dispatch: DispatchAttempt): void {
+    const { tasks, clock } = this.#options;
+    const record = tasks.job(dispatch.jobId) as TaskRecord;
+    record.state = "running";
+    record.attempt = dispatch.attempt;
+    record.startedAtMs ??= clock.nowMs();
+    const controller = new AbortController();
+    const before = this.#running.get(dispatch.jobId)?.ended;
+    const ended = this.#run(record, dispatch, controller.signal, before).finally(() => {
+      if (this.#running.get(dispatch.jobId)?.attempt === dispatch.attempt) {
+        this.#running.delete(dispatch.jobId);
+      }
+    });
+    this.#running.set(dispatch.jobId, { attempt: dispatch.attempt, controller, ended });
+  }
+
+  abort({ jobId, attempt }: AbortAttempt): void {
+    const running = this.#running.get(jobId);
+    if (running?.attempt === attempt) running.controller.abort();
+  }
+
+  /** Resolves once none runs. */
+  async idle(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all([...this.#running.values()].map(({ ended }) => ended));
+  }
+
+  /** Ends all of them without a word to the core: nothing is decided about their tasks any more. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const running = [...this.#running.values()];
+    for (const { controller } of running) controller.abort();
+    await Promise.all(running.map(({ ended }) => ended));
+  }
+
+  async #run(
+    record: TaskRecord,
+    dispatch: DispatchAttempt,
+    signal: AbortSignal,
+    before: Promise<void> | undefined,
+  ): Promise<void> {
+    const { directory, store, clock, observer } = this.#options;
+    const { poolId, replicaId, epoch, attempt, resume, limits } = dispatch;
+    try {
+      // No frame before the admission is safe, and two attempts never write into one stream.
+      await before;
+      await record.admitted;
+      const replica = directory.find(poolId, replicaId, epoch);
+      const body = await store.body(record.jobId);
+      if (replica === undefined || body === undefined) {
+        const message = replica === undefined ? "The replica is gone." : "The task is over.";
+        return this.#report(record, dispatch, lostBeforeStart(record, attempt, message));
+      }
+      const { engineVersion, modelDigest } = replica.props;
+      record.placed = { poolId, replicaId, engineVersion, modelDigest, dispatch };
+      if (!record.stream.isStarted && !record.stream.isOver) record.stream.started(startedFrame(record));
+      const continueFrom = resume === "continued" ? record.stream.idsDelivered() : undefined;
+      await relay({
+        adapter: replica.adapter,
+        request: {
+          workload: record.task.workload,
+          body,
+          sampling: record.sampling,
+          seed: record.task.seed,
+          maxTokens: limits.maxTokens,
+          reuseCache: dispatch.reuseCache,
+          ...(continueFrom !== undefined && { continueFrom }),
+          firstTokenMs: limits.firstTokenMs + behindWatchdogMs,
+          idleMs: limits.idleMs + behindWatchdogMs,
+        },
+        signal,
+        stream: record.stream,
+        dispatch,
+        report: (report) => this.#report(record, dispatch, report),
+        onTokens: (count) => observer.delivered(record, count),
+        clock,
+      });
+    } catch (error) {
+      observer.trouble("An attempt could not be relayed.", error, record);
+      this.#report(record, dispatch, lostBeforeStart(record, attempt, "The relay failed; see the log."));
+    }
+  }
+
+  #report(record: TaskRecord, dispatch: DispatchAttempt, report: AttemptReport): void {
+    if (this.#closed) return;
+    if (report.type === "AttemptEnded") {
+      record.tokensOut = Math.max(record.tokensOut, report.tokensOut);
+      if (report.promptTokens > 0) record.tokensIn = report.promptTokens;
+    }
+    this.#options.post(this.#safe(report));
+    if (isBroken(report)) this.#options.onBroken(dispatch.poolId, dispatch.replicaId);
+    if (report.type === "FirstToken") record.firstTokenAtMs ??= this.#options.clock.nowMs();
+    if (report.type === "FirstToken" || report.type === "AttemptProgressed")
+      this.#sendMetrics(record, dispatch);
+  }
+
+  #safe(report: AttemptReport): AttemptReport {
+    if (report.type !== "AttemptEnded" || !("message" in report.ending)) return report;
+    const { ending } = report;
+    return { ...report, ending: { ...ending, message: this.#options.hide(ending.message) } };
+  }
+
+  /** The first one after the first token says how an attempt that was resumed goes on. */
+  #sendMetrics(record: TaskRecord, dispatch: DispatchAttempt): void {
+    const progress = this.#options.core.progress(record.jobId);
+    if (progress === undefined || record.stream.isOver) return;
+    const resumed = dispatch.resume !== null;
+    const frame: MetricsFrame = {
+      queue_depth: progress.queueDepth,
+      on_time_probability: progress.onTimeProbability,
+      kv_warmth: resumed ? false : progress.kvWarm,
+      tokens_budget_remaining: progress.budget.tokens,
+      time_budget_remaining_ms: progress.budget.timeMs,
+      cost_budget_remaining: progress.budget.cost,
+      ...(resumed && { kv_migrated: false, resumed: dispatch.resume, attempt: dispatch.attempt }),
+      ...(dispatch.preempted && { preempted: true, resumable: true }),
+    };
+    record.stream.metrics(frame, { ...frame, human: humanOf(record, frame) });
+  }
+}
+
+const broken: ReadonlySet<string> = new Set(["crash", "reset"]);
+
+const isBroken = (report: AttemptReport): boolean =>
+  report.type === "AttemptEnded" && report.ending.kind === "lost" && broken.has(report.ending.reason);
+
+function humanOf(record: TaskRecord, { queue_depth, on_time_probability }: MetricsFrame): string {
+  const { replicaId, poolId } = record.placed as Placed;
+  const chance = `${Math.round(100 * on_time_probability)} % likely to be on time`;
+  return `Running on ${poolId}/${replicaId}, ${queue_depth} waiting behind, ${chance}.`;
+}
+
+/** With nulls where a task ends before it was ever placed. */
+export function startedFrame({ answer, jobId, task, placed, samplerProfile }: TaskRecord): StartedFrame {
+  return {
+    queue_position: answer.queuePosition,
+    predicted_start_ms: answer.predictedStartMs,
+    job_id: jobId,
+    engine: task.engine,
+    engine_version: placed?.engineVersion ?? null,
+    pool_id: placed?.poolId ?? null,
+    replica_id: placed?.replicaId ?? null,
+    sampler_profile_version: samplerProfile,
+    ...(placed?.modelDigest !== undefined && { model_digest: placed.modelDigest }),
+    seed: task.seed,
+  };
+}
+
+function lostBeforeStart(
+  { jobId, stream, tokensOut }: TaskRecord,
+  attempt: number,
+  message: string,
+): Omit<AttemptEnded, "seq" | "nowMs"> {
+  return {
+    type: "AttemptEnded",
+    jobId,
+    attempt,
+    ending: { kind: "lost", reason: "reset", message },
+    frames: stream.frames,
+    continuable: stream.idsDelivered() !== undefined,
+    tokensOut,
+    attemptTokens: 0,
+    promptTokens: 0,
+    prefillMs: 0,
+    decodeMs: 0,
+  };
+}

@@ -1,0 +1,52 @@
+// The folder a daemon keeps everything in. It belongs to one daemon at a time: the lock is the database
+// engine's own file lock, which the system gives back however the process ends.
+
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+
+export interface DataDirectory {
+  readonly path: string;
+  release(): void;
+}
+
+/** Somebody else holds the folder; the message says who. */
+export class DirectoryTaken extends Error {}
+
+export function takeDataDirectory(path: string): DataDirectory {
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  chmodSync(path, 0o700);
+  const holder = join(path, "daemon.pid");
+  const lock = new DatabaseSync(join(path, "daemon.lock"));
+  try {
+    lock.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;");
+  } catch (cause) {
+    lock.close();
+    const { errcode } = cause as { errcode?: number };
+    if (errcode !== sqliteBusy) throw cause;
+    throw new DirectoryTaken(
+      `The data directory ${path} is in use by process ${readHolder(holder)}. Stop that daemon first, or ` +
+        "choose another directory with --data-dir or LLORCH_DATA_DIR.",
+      { cause },
+    );
+  }
+  chmodSync(join(path, "daemon.lock"), 0o600);
+  writeFileSync(holder, String(process.pid), { mode: 0o600 });
+  return {
+    path,
+    release() {
+      rmSync(holder, { force: true });
+      lock.close();
+    },
+  };
+}
+
+const sqliteBusy = 5;
+
+function readHolder(path: string): string {
+  try {
+    return readFileSync(path, "utf8").trim();
+  } catch {
+    return "unknown";
+  }
+}

@@ -1,0 +1,110 @@
+// How a task ends towards its readers: the gate is shut at once, the transcript and the outcome are made
+// safe, and only then the terminal frame leaves.
+
+import { type EndFrame, type ErrorFrame, OrchError } from "@llama-orch/contract";
+import type { EndTask, Outcome } from "@llama-orch/core";
+import type { Artifacts } from "./artifacts/artifacts.ts";
+import { startedFrame } from "./attempts.ts";
+import type { Clock } from "./clock.ts";
+import type { Observer } from "./observer.ts";
+import type { Store } from "./store/store.ts";
+import { transcriptOf } from "./streaming/transcript.ts";
+import type { TaskRecord } from "./task-record.ts";
+import type { Tasks } from "./tasks.ts";
+
+export interface EndingsOptions {
+  readonly clock: Clock;
+  readonly tasks: Tasks;
+  readonly store: Store;
+  readonly artifacts: Artifacts;
+  readonly observer: Observer;
+}
+
+export class Endings {
+  readonly #options: EndingsOptions;
+  readonly #pending = new Set<Promise<void>>();
+
+  constructor(options: EndingsOptions) {
+    this.#options = options;
+  }
+
+  end({ jobId, outcome }: EndTask): void {
+    const { tasks, clock } = this.#options;
+    const record = tasks.job(jobId) as TaskRecord;
+    record.stream.closeGate();
+    record.outcome = outcome;
+    record.state = outcome.kind;
+    record.code = outcome.kind === "failed" ? outcome.code : undefined;
+    record.tokensOut = outcome.tokensOut;
+    record.endedAtMs = clock.nowMs();
+    tasks.ended(record, record.endedAtMs);
+    const ended = this.#finish(record, outcome).finally(() => this.#pending.delete(ended));
+    this.#pending.add(ended);
+    record.ended = ended;
+  }
+
+  /** Resolves once every ending so far is safe and its terminal frame has left. */
+  async idle(): Promise<void> {
+    await Promise.all(this.#pending);
+  }
+
+  async #finish(record: TaskRecord, outcome: Outcome): Promise<void> {
+    await record.admitted;
+    const { stream } = record;
+    if (!stream.isStarted) stream.started(startedFrame(record));
+    const transcript = await this.#keep(record, outcome);
+    const known = transcript === undefined ? {} : { transcript };
+    if (outcome.kind === "failed") stream.error({ ...errorFrame(record, outcome), ...known });
+    else stream.end({ ...endFrame(record, outcome), ...known });
+    record.transcript = transcript;
+    record.isReleased = true;
+    stream.release();
+  }
+
+  /** The id of the transcript, or undefined where the disk refused it; the reader gets the ending anyway. */
+  async #keep(record: TaskRecord, outcome: Outcome): Promise<string | undefined> {
+    const { artifacts, store, observer } = this.#options;
+    const { tenantId, taskId } = record.task;
+    const atMs = record.endedAtMs as number;
+    const ended = { fact: "ended", jobId: record.jobId, tenantId, taskId, atMs, outcome } as const;
+    try {
+      const frame = outcome.kind === "failed" ? errorFrame(record, outcome) : endFrame(record, outcome);
+      const document = transcriptOf(record, frame, await store.body(record.jobId));
+      const { id } = await artifacts.put({ tenantId, document, keep: "transcript", createdMs: atMs });
+      await store.commit([{ ...ended, transcript: id }]);
+      return id;
+    } catch (error) {
+      observer.trouble("A transcript could not be kept.", error, record);
+      await store
+        .commit([ended])
+        .catch((cause) => observer.trouble("An outcome could not be kept.", cause, record));
+      return undefined;
+    }
+  }
+}
+
+export function endFrame({ stream }: TaskRecord, outcome: Exclude<Outcome, { kind: "failed" }>): EndFrame {
+  const { tokensOut, decodeMs } = outcome;
+  return {
+    tokens_out: tokensOut,
+    decode_time_ms: decodeMs,
+    decode_ms: decodeMs,
+    ...(outcome.kind === "canceled" && { canceled: true }),
+    ...(stream.result !== undefined && outcome.kind === "done" && { result: stream.result }),
+  };
+}
+
+export function errorFrame(record: TaskRecord, outcome: Extract<Outcome, { kind: "failed" }>): ErrorFrame {
+  const { code, message, details } = outcome;
+  const pool = record.placed === undefined ? {} : { pool_id: record.placed.poolId };
+  const envelope = new OrchError(code, message, { ...pool, ...details }).toEnvelope();
+  return {
+    ...envelope,
+    code,
+    message,
+    retriable: envelope.retriable as boolean,
+    engine: record.task.engine,
+    job_id: record.jobId,
+    correlation_id: record.correlationId,
+  };
+}

@@ -1,0 +1,102 @@
+// The body of a request: read within its limit, checked to be UTF-8 JSON, and parsed once. What its fields
+// mean is the contract's business.
+
+import { isUtf8 } from "node:buffer";
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
+import { OrchError } from "@llama-orch/contract";
+import type { Held } from "./held.ts";
+
+export interface Body {
+  readonly value: unknown;
+  readonly bytes: number;
+}
+
+/** @throws OrchError UNSUPPORTED_MEDIA_TYPE, PAYLOAD_TOO_LARGE, INVALID_PARAMS, ADMISSION_REJECT */
+export async function readBody(request: IncomingMessage, limitBytes: number, held: Held): Promise<Body> {
+  requireJson(request.headers);
+  if (Number(request.headers["content-length"] ?? 0) > limitBytes) throw tooLarge(limitBytes);
+  held.requireRoom();
+  const bytes = await collect(request, limitBytes, held);
+  return { value: parseJson(bytes), bytes: bytes.length };
+}
+
+const jsonType = /^application\/json(?:;charset="?utf-?8"?)?;?$/i;
+const typeCharactersMax = 100;
+
+function requireJson(headers: IncomingHttpHeaders): void {
+  const type = headers["content-type"];
+  const coding = headers["content-encoding"] ?? "identity";
+  if ((type === "application/json" || (type !== undefined && isJson(type))) && coding === "identity") {
+    return;
+  }
+  const message = "Bodies are JSON in UTF-8 without a content coding; send Content-Type: application/json.";
+  if (type !== undefined || hasBody(headers)) throw new OrchError("UNSUPPORTED_MEDIA_TYPE", message);
+  throw noBody();
+}
+
+const isJson = (type: string): boolean =>
+  type.length <= typeCharactersMax && jsonType.test(type.replaceAll(/[ \t]/g, ""));
+
+export function hasBody(headers: IncomingHttpHeaders): boolean {
+  return headers["transfer-encoding"] !== undefined || (headers["content-length"] ?? "0") !== "0";
+}
+
+function collect(request: IncomingMessage, limitBytes: number, held: Held): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    const settle = (error?: OrchError) => {
+      request.off("data", onData).off("end", onEnd).off("close", onClose).off("error", onClose);
+      held.giveBack(bytes);
+      if (error === undefined) resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks));
+      else reject(error);
+    };
+    const onData = (chunk: Buffer) => {
+      bytes += chunk.length;
+      held.take(chunk.length);
+      if (bytes > limitBytes) settle(tooLarge(limitBytes));
+      else chunks.push(chunk);
+    };
+    const onEnd = () => settle();
+    const onClose = () =>
+      settle(new OrchError("INVALID_PARAMS", "The connection ended before the body did."));
+    request.on("data", onData).on("end", onEnd).on("close", onClose).on("error", onClose);
+  });
+}
+
+function parseJson(bytes: Buffer): unknown {
+  if (bytes.length === 0) throw noBody();
+  if (!isUtf8(bytes))
+    throw new OrchError("INVALID_PARAMS", "The body is not valid UTF-8; send JSON in UTF-8.");
+  try {
+    return JSON.parse(bytes.toString());
+  } catch (error) {
+    // The parser's own words quote the body, which may be a prompt.
+    const at = /position (\d+)/.exec((error as Error).message)?.[1];
+    const where = at === undefined ? "" : ` at character ${at}`;
+    throw new OrchError(
+      "INVALID_PARAMS",
+      `The body is not valid JSON${where}; correct it and send it again.`,
+    );
+  }
+}
+
+/**
+ * Reads what is left of a body that was answered already, since a connection that is closed over unread bytes
+ * takes the answer with it. A sender that goes on without end is cut off.
+ */
+export function discardRest(request: IncomingMessage, discardedBytesMax: number): void {
+  if (request.complete || !hasBody(request.headers)) return;
+  let bytes = 0;
+  request.on("data", (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > discardedBytesMax) request.socket.destroy();
+  });
+  request.resume();
+}
+
+const noBody = () => new OrchError("INVALID_PARAMS", "The body is empty; send a JSON object.");
+
+function tooLarge(limitBytes: number): OrchError {
+  return new OrchError("PAYLOAD_TOO_LARGE", `The body is larger than ${limitBytes / 1_048_576} MiB.`);
+}

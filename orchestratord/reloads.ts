@@ -1,0 +1,78 @@
+// Reloads that somebody waits for: the core says when a pool is empty, whoever runs its engines swaps the
+// model, and the core's answer goes to everybody who asked for that pool.
+
+import { OrchError, type ReloadReply } from "@llama-orch/contract";
+import type { AnswerReload, SwapModel } from "@llama-orch/core";
+import type { Happening } from "./loop.ts";
+
+/** Whoever runs the engines of a pool. */
+export interface ModelSwapper {
+  /** Whether it runs the engines of this pool; absent: those of every pool. */
+  runs?(poolId: string): boolean;
+  /** Serves the new model, or again the old one; never throws. */
+  swap(poolId: string, fromModelRef: string, toModelRef: string): Promise<SwapResult>;
+}
+
+export interface SwapResult {
+  readonly ok: boolean;
+  readonly engineVersion: string | null;
+  readonly error?: string;
+}
+
+interface Waiter {
+  resolve(reply: ReloadReply): void;
+  reject(error: OrchError): void;
+}
+
+export class Reloads {
+  readonly #swapper: ModelSwapper | undefined;
+  readonly #post: (happening: Happening) => void;
+  /** By pool, in the order they asked; the core answers in that order. */
+  readonly #waiters = new Map<string, Waiter[]>();
+
+  /** @param swapper absent: nobody here runs any engine */
+  constructor(swapper: ModelSwapper | undefined, post: (happening: Happening) => void) {
+    this.#swapper = swapper;
+    this.#post = post;
+  }
+
+  /** Whether anybody could swap the model of a pool, were it empty. */
+  canSwap(poolId: string): boolean {
+    return this.#swapper !== undefined && (this.#swapper.runs?.(poolId) ?? true);
+  }
+
+  request(poolId: string, modelRef: string, drainDeadlineMs: number): Promise<ReloadReply> {
+    return new Promise((resolve, reject) => {
+      const waiters = this.#waiters.get(poolId) ?? [];
+      this.#waiters.set(poolId, [...waiters, { resolve, reject }]);
+      this.#post({ type: "ReloadRequested", poolId, modelRef, drainDeadlineMs });
+    });
+  }
+
+  /** Only for pools of which `canSwap` is true: it is asked before a pool is drained. */
+  swap({ poolId, fromModelRef, toModelRef }: SwapModel): void {
+    const swapper = this.#swapper as ModelSwapper;
+    void swapper.swap(poolId, fromModelRef, toModelRef).then((result) => {
+      this.#post({ type: "ReloadEnded", poolId, ...result });
+    });
+  }
+
+  /** A reload that is refused because another one runs is answered at once, and was asked for last. */
+  answer({ poolId, ok, modelRef, engineVersion, durationMs, error }: AnswerReload): void {
+    const waiters = this.#waiters.get(poolId) ?? [];
+    const waiter = waiters.length > 1 && durationMs === 0 ? waiters.pop() : waiters.shift();
+    if (waiters.length === 0) this.#waiters.delete(poolId);
+    if (waiter === undefined) return;
+    if (ok) {
+      waiter.resolve({
+        pool_id: poolId,
+        model_ref: modelRef,
+        engine_version: engineVersion,
+        duration_ms: durationMs,
+      });
+    } else {
+      const why = error ?? "The new model did not come up.";
+      waiter.reject(new OrchError("RELOAD_CONFLICT", why, { pool_id: poolId, last_error: why }));
+    }
+  }
+}

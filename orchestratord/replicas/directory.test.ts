@@ -1,0 +1,160 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
+import type { ReplicaAnnouncement } from "@llama-orch/contract";
+import { FakeClock } from "../fixtures/fake-clock.ts";
+import { TinyAdapter } from "../fixtures/tiny-adapter.ts";
+import type { Happening } from "../loop.ts";
+import { Directory } from "./directory.ts";
+
+type Reported = Extract<Happening, { readonly type: "ReplicaReported" }>;
+
+function open(isMute = false) {
+  const clock = new FakeClock();
+  const adapters: TinyAdapter[] = [];
+  const reports: Reported[] = [];
+  const directory = new Directory({
+    bind: ({ engine }) => {
+      if (engine !== "llamacpp") throw new Error(`Nobody speaks ${engine}.`);
+      const adapter = new TinyAdapter();
+      if (isMute) adapter.facts = undefined;
+      adapters.push(adapter);
+      return adapter;
+    },
+    post: (happening) => reports.push(happening as Reported),
+    clock,
+    pollMs: 1000,
+    expected: () => ({ ctxMax: 99, slotsTotal: 9 }),
+  });
+  return { clock, adapters, reports, directory };
+}
+
+const announced = (more: Partial<ReplicaAnnouncement> = {}): ReplicaAnnouncement => ({
+  poolId: "p",
+  replicaId: "r0",
+  engine: "llamacpp",
+  phase: "ready",
+  epoch: 1,
+  url: "http://127.0.0.1:1",
+  ...more,
+});
+
+test("a replica that is not ready is reported as it is configured, and is nowhere to be found", () => {
+  const { directory, reports } = open();
+  directory.announce(announced({ phase: "loading", readyInMs: 700 }));
+  const [report] = reports;
+  assert.equal(report?.status, "loading");
+  assert.equal(report?.readyInMs, 700);
+  assert.equal(report?.facts.ctxMax, 99);
+  assert.equal(report?.facts.slotsTotal, 9);
+  assert.equal(report?.facts.engineVersion, null);
+  assert.equal(directory.find("p", "r0", 1), undefined);
+});
+
+test("a ready replica is asked what it is before anybody hears of it", async () => {
+  const { directory, reports } = open();
+  directory.announce(announced());
+  assert.equal(reports.length, 0);
+  await turn();
+  assert.equal(reports[0]?.facts.engineVersion, "tiny-1");
+  assert.equal(reports[0]?.facts.slotsTotal, 2);
+  assert.equal(directory.find("p", "r0", 1)?.props.ctxMax, 512);
+  assert.equal(directory.find("p", "r0", 2), undefined);
+  assert.equal(directory.find("p", "r1", 1), undefined);
+});
+
+test("one that cannot say what it is is asked again soon, one that can is asked again and again", async () => {
+  const { directory, reports, adapters, clock } = open(true);
+  directory.announce(announced());
+  await turn();
+  assert.equal(reports.length, 0);
+  (adapters[0] as TinyAdapter).facts = { engineVersion: "2", slotsTotal: 1, ctxMax: 1, features: [] };
+  clock.advance(250);
+  await turn();
+  assert.equal(reports.length, 1);
+  clock.advance(1000);
+  await turn();
+  assert.equal(reports.length, 2);
+  assert.equal(adapters.length, 1);
+});
+
+test("the version grows when what is known changes, and only then", async () => {
+  const { directory, adapters, clock } = open();
+  directory.announce(announced());
+  await turn();
+  const before = directory.version;
+  clock.advance(1000);
+  await turn();
+  assert.equal(directory.version, before);
+  (adapters[0] as TinyAdapter).facts = { engineVersion: "2", slotsTotal: 1, ctxMax: 1, features: [] };
+  clock.advance(1000);
+  await turn();
+  assert.equal(directory.version, before + 1);
+});
+
+test("a new process has a new adapter, and what is said of an older one is not heard any more", async () => {
+  const { directory, reports, adapters } = open();
+  directory.announce(announced({ epoch: 2 }));
+  await turn();
+  directory.announce(announced({ epoch: 1, phase: "failed" }));
+  assert.equal(reports.length, 1);
+  assert.ok(directory.find("p", "r0", 2));
+  directory.announce(announced({ epoch: 3 }));
+  await turn();
+  assert.equal(adapters.length, 2);
+  assert.equal(adapters[0]?.isClosed, true);
+  assert.equal(directory.find("p", "r0", 2), undefined);
+  assert.equal(directory.find("p", "r0", 3)?.adapter, adapters[1]);
+});
+
+test("a process that changes its phase keeps its adapter, and while it is away nobody finds it", async () => {
+  const { directory, reports, adapters } = open();
+  directory.announce(announced());
+  await turn();
+  directory.announce(announced({ phase: "draining" }));
+  assert.equal(directory.find("p", "r0", 1), undefined);
+  assert.equal(reports.at(-1)?.status, "draining");
+  assert.equal(reports.at(-1)?.facts.engineVersion, "tiny-1");
+  directory.announce(announced());
+  await turn();
+  assert.equal(adapters.length, 1);
+  assert.ok(directory.find("p", "r0", 1));
+});
+
+test("a wrong announcement takes its own replica out, and says why", async () => {
+  const { directory, reports } = open();
+  const { url: _url, ...nowhere } = announced({ replicaId: "nowhere" });
+  directory.announce(nowhere);
+  directory.announce(announced({ replicaId: "strange", engine: "triton" }));
+  directory.announce(announced());
+  await turn();
+  const told = reports.map(({ replicaId, status, lastError }) => [replicaId, status, lastError]);
+  assert.deepEqual(told, [
+    ["nowhere", "failed", "Replica nowhere was announced as ready without its url."],
+    ["strange", "failed", "Nobody speaks triton."],
+    ["r0", "ready", undefined],
+  ]);
+  assert.equal(directory.find("p", "strange", 1), undefined);
+});
+
+test("an engine that cannot tell how it computes is like no other", async () => {
+  const { directory, reports } = open();
+  directory.announce(announced());
+  directory.announce(announced({ replicaId: "r1" }));
+  await turn();
+  const [one, other] = reports.map(({ facts }) => facts.computeFingerprint);
+  assert.notEqual(one, other);
+});
+
+test("a directory that is closed has closed its adapters and waits for nothing", async () => {
+  const { directory, adapters, clock, reports } = open();
+  directory.announce(announced());
+  await turn();
+  await directory.close();
+  await turn();
+  assert.equal(adapters[0]?.isClosed, true);
+  assert.equal(clock.timers, 0);
+  directory.announce(announced({ epoch: 9 }));
+  await turn();
+  assert.equal(reports.length, 1);
+});

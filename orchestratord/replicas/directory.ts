@@ -1,0 +1,210 @@
+// Which replica is where. Whoever runs engines announces them here; a replica that is ready is bound to an
+// adapter, asked what it is, and reported to the core. Nothing is decided here.
+
+import type { Compute, ReplicaAnnouncement } from "@llama-orch/contract";
+import type { ReplicaFacts } from "@llama-orch/core";
+import type { Adapter, EngineAddress, EngineProps } from "@llama-orch/engines/adapter";
+import type { Clock } from "../clock.ts";
+import type { Happening } from "../loop.ts";
+
+export interface DirectoryOptions {
+  readonly bind: (address: EngineAddress) => Adapter;
+  readonly post: (happening: Happening) => void;
+  readonly clock: Clock;
+  /** How often a ready replica is asked what it is. */
+  readonly pollMs: number;
+  /** What is configured of a pool; it stands in until one of its replicas has said more. */
+  readonly expected: (poolId: string) => { readonly ctxMax: number; readonly slotsTotal: number };
+}
+
+/** A replica as it can be used now. */
+export interface BoundReplica {
+  readonly announcement: ReplicaAnnouncement;
+  readonly adapter: Adapter;
+  readonly props: EngineProps;
+}
+
+interface Entry {
+  announcement: ReplicaAnnouncement;
+  adapter: Adapter | undefined;
+  props: EngineProps | undefined;
+  /** Aborted as soon as the announcement is out of date. */
+  binding: AbortController;
+}
+
+/** A ready engine that cannot be asked what it is has this long before it is tried again. */
+const retryMs = 250;
+const askMs = 5000;
+
+export class Directory {
+  readonly #options: DirectoryOptions;
+  readonly #entries = new Map<string, Entry>();
+  /** Asked for whenever what can be done may have changed. */
+  #version = 0;
+  #closed = false;
+
+  constructor(options: DirectoryOptions) {
+    this.#options = options;
+  }
+
+  /** Grows with every change, so that what is computed from here can be kept until then. */
+  get version(): number {
+    return this.#version;
+  }
+
+  announce(announcement: ReplicaAnnouncement): void {
+    if (this.#closed) return;
+    const key = keyOf(announcement.poolId, announcement.replicaId);
+    const known = this.#entries.get(key);
+    if (known !== undefined && announcement.epoch < known.announcement.epoch) return;
+    this.#version++;
+    const entry = this.#renew(key, known, announcement);
+    if (announcement.phase === "ready") void this.#bind(entry);
+    else this.#report(entry);
+  }
+
+  /** The replica of a dispatch, if that very process is still the one that serves. */
+  find(poolId: string, replicaId: string, epoch: number): BoundReplica | undefined {
+    const entry = this.#entries.get(keyOf(poolId, replicaId));
+    return entry === undefined || entry.announcement.epoch !== epoch ? undefined : boundOf(entry);
+  }
+
+  /** Any ready replica of a pool: all of them count tokens alike. */
+  anyOf(poolId: string): BoundReplica | undefined {
+    for (const entry of this.#entries.values()) {
+      if (entry.announcement.poolId !== poolId) continue;
+      const bound = boundOf(entry);
+      if (bound !== undefined) return bound;
+    }
+    return undefined;
+  }
+
+  computeOf(poolId: string): Compute | undefined {
+    return this.anyOf(poolId)?.props.compute;
+  }
+
+  get(poolId: string, replicaId: string): EngineProps | undefined {
+    return this.#entries.get(keyOf(poolId, replicaId))?.props;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    const entries = [...this.#entries.values()];
+    this.#entries.clear();
+    for (const { binding } of entries) binding.abort();
+    await Promise.all(entries.map(({ adapter }) => adapter?.close()));
+  }
+
+  /** The same process keeps its adapter and what is known of it; a new one starts with neither. */
+  #renew(key: string, known: Entry | undefined, announcement: ReplicaAnnouncement): Entry {
+    known?.binding.abort();
+    const same =
+      known?.announcement.epoch === announcement.epoch && known.announcement.url === announcement.url;
+    if (!same) void known?.adapter?.close();
+    const entry: Entry = {
+      announcement,
+      adapter: same ? known?.adapter : undefined,
+      props: known?.props,
+      binding: new AbortController(),
+    };
+    this.#entries.set(key, entry);
+    return entry;
+  }
+
+  async #bind(entry: Entry): Promise<void> {
+    const { clock } = this.#options;
+    const { signal } = entry.binding;
+    try {
+      entry.adapter ??= this.#adapterFor(entry.announcement);
+    } catch (error) {
+      // Whoever announced it did so wrongly: that takes this one replica out, and nothing else.
+      const lastError = error instanceof Error ? error.message : String(error);
+      entry.announcement = { ...entry.announcement, phase: "failed", lastError };
+      return this.#report(entry);
+    }
+    while (!signal.aborted) {
+      const props = await ask(entry.adapter, signal);
+      if (signal.aborted) return;
+      const changed = props !== undefined && JSON.stringify(props) !== JSON.stringify(entry.props);
+      if (props !== undefined) entry.props = props;
+      if (changed) this.#version++;
+      // The core hears of a ready replica again and again: that is how it knows that a doubt was unfounded.
+      if (props !== undefined) this.#report(entry);
+      await pause(clock, props === undefined ? retryMs : this.#options.pollMs, signal);
+    }
+  }
+
+  /** @throws EngineError for an engine that nobody here can speak to */
+  #adapterFor({ replicaId, url, engine, apiKey }: ReplicaAnnouncement): Adapter {
+    if (url === undefined) throw new Error(`Replica ${replicaId} was announced as ready without its url.`);
+    return this.#options.bind({ engine, url, ...(apiKey !== undefined && { apiKey }) });
+  }
+
+  #report({ announcement, props }: Entry): void {
+    const { poolId, replicaId, phase, epoch, readyInMs, lastError, fault } = announcement;
+    this.#options.post({
+      type: "ReplicaReported",
+      poolId,
+      replicaId,
+      status: phase,
+      epoch,
+      facts: factsOf(announcement, props, this.#options.expected(poolId)),
+      ...(readyInMs !== undefined && { readyInMs }),
+      ...(lastError !== undefined && { lastError }),
+      ...(fault !== undefined && { reason: fault }),
+    });
+  }
+}
+
+function boundOf({ announcement, adapter, props }: Entry): BoundReplica | undefined {
+  if (announcement.phase !== "ready" || adapter === undefined || props === undefined) return undefined;
+  return { announcement, adapter, props };
+}
+
+async function ask(adapter: Adapter, signal: AbortSignal): Promise<EngineProps | undefined> {
+  try {
+    return await adapter.props(AbortSignal.any([signal, AbortSignal.timeout(askMs)]));
+  } catch {
+    // Whoever watches its process says what became of it; here it is only asked again.
+    return undefined;
+  }
+}
+
+/** Ends early when the signal is aborted. */
+function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      timer.cancel();
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = clock.after(ms, done);
+    signal.addEventListener("abort", done);
+  });
+}
+
+/** A replica that never was ready is known by its configuration alone; its set is found when it is. */
+function factsOf(
+  announcement: ReplicaAnnouncement,
+  props: EngineProps | undefined,
+  expected: { readonly ctxMax: number; readonly slotsTotal: number },
+): ReplicaFacts {
+  const digest = props?.modelDigest ?? announcement.modelDigest ?? null;
+  return {
+    nodeId: null,
+    engineVersion: props?.engineVersion ?? null,
+    modelDigest: digest,
+    ...(props?.quant !== undefined && { quant: props.quant }),
+    ctxMax: props?.ctxMax ?? expected.ctxMax,
+    slotsTotal: props?.slotsTotal ?? expected.slotsTotal,
+    slotsElsewhere: 0,
+    vramFreeBytes: 0,
+    features: props?.features ?? [],
+    // An engine that cannot tell how it computes is like no other: it can only stand in for itself.
+    computeFingerprint:
+      props?.computeFingerprint ?? `only ${keyOf(announcement.poolId, announcement.replicaId)}`,
+    speed: {},
+  };
+}
+
+const keyOf = (poolId: string, replicaId: string): string => `${poolId}/${replicaId}`;

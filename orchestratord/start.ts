@@ -1,0 +1,178 @@
+// Starts the daemon in this process and stops it again: the data directory first, then what lies in it, then
+// the parts, the listener last; down in the other direction. `main.ts` and `llorch up` both come in here.
+
+import { join } from "node:path";
+import type { OrchestratordConfig, ReplicaAnnouncement } from "@llama-orch/contract";
+import { type App, createApp } from "./app.ts";
+import { FileArtifacts } from "./artifacts/files.ts";
+import { MemoryArtifacts } from "./artifacts/memory.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import { type DataDirectory, takeDataDirectory } from "./data-directory.ts";
+import type { HttpLog } from "./http/dispatch.ts";
+import { createServer, type Server } from "./http/server.ts";
+import manifest from "./package.json" with { type: "json" };
+import type { ModelSwapper } from "./reloads.ts";
+import { secretsOf } from "./secrets.ts";
+import { MemoryStore } from "./store/memory.ts";
+import { Segments } from "./streaming/segments.ts";
+import { createLog, type Log } from "./telemetry/log.ts";
+import { Narrator } from "./telemetry/narration.ts";
+import { loadTracing } from "./telemetry/trace.ts";
+
+export interface StartOptions {
+  readonly config: OrchestratordConfig;
+  /** Whoever runs the engines of this installation; without one no pool can change its model. */
+  readonly swapper?: ModelSwapper;
+  /** Where log lines go; standard output when absent. */
+  readonly writeLog?: (line: string) => void;
+  /** Of every choice by chance; drawn when absent. */
+  readonly seed?: number;
+}
+
+export interface RunningOrchestratord {
+  readonly url: string;
+  /** An engine process started, became ready, failed or went away. */
+  announce(announcement: ReplicaAnnouncement): void;
+  /**
+   * Takes no more tasks and lets running ones finish for as long as the configuration says, or until `atOnce`
+   * is aborted. What is not finished gets no terminal frame: to its readers this is a lost connection.
+   */
+  stop(atOnce?: AbortSignal): Promise<void>;
+}
+
+const service = "orchestratord";
+
+/** Documents that memory holds besides the disk. */
+const mirroredMax = 64;
+
+/** @throws DirectoryTaken, and what Node says when the address cannot be had; then nothing is left behind */
+export async function startOrchestratord(options: StartOptions): Promise<RunningOrchestratord> {
+  const directory = takeDataDirectory(options.config.data_dir);
+  try {
+    return await startIn(directory, options);
+  } catch (error) {
+    directory.release();
+    throw error;
+  }
+}
+
+async function startIn(directory: DataDirectory, options: StartOptions): Promise<RunningOrchestratord> {
+  const { config } = options;
+  const clock = systemClock();
+  const log = createLog({
+    service,
+    version: manifest.version,
+    level: config.telemetry.log_level,
+    format: config.telemetry.log_format,
+    secrets: secretsOf(config),
+    ...(options.writeLog !== undefined && { write: options.writeLog }),
+  });
+  const app = await createDaemon(directory, options, clock, log);
+  const server = await listen(app, config, clock, log);
+  log.write("info", "listening", { human: `Listens on ${server.url}.` });
+  return {
+    url: server.url,
+    announce: (announcement) => app.announce(announcement),
+    async stop(atOnce = new AbortController().signal) {
+      log.write("info", "stopping", { human: "Takes no more tasks and lets running ones finish." });
+      await withinPatience(app.quiesce(), clock, config.shutdown_ms, atOnce);
+      await server.close();
+      await app.close();
+      log.flush();
+      directory.release();
+    },
+  };
+}
+
+/** What works behind the listener, with all that it keeps on the disk. */
+async function createDaemon(
+  { path }: DataDirectory,
+  { config, swapper, seed = Math.floor(Math.random() * 2 ** 32) }: StartOptions,
+  clock: Clock,
+  log: Log,
+): Promise<App> {
+  const { artifacts, retention, telemetry } = config;
+  const { version } = manifest;
+  const nowMs = () => clock.nowMs();
+  const { otlp_endpoint: endpoint } = telemetry;
+  const tracing = endpoint === undefined ? undefined : await loadTracing({ endpoint, service, version });
+  return createApp({
+    config,
+    clock,
+    store: new MemoryStore({
+      nowMs,
+      keepEndedMs: retention.streams_ms,
+      rememberMs: retention.idempotency_ms,
+    }),
+    artifacts: await FileArtifacts.open({
+      root: artifacts.root,
+      keeping: keepingOf(config),
+      mirror: new MemoryArtifacts({ keeping: keepingOf(config), documentsMax: mirroredMax }),
+    }),
+    segments: Segments.open({
+      folder: join(path, "segments"),
+      onFailure: ({ message }) =>
+        log.write("error", "disk_refused", { human: `The disk refuses: ${message}.` }),
+    }),
+    log,
+    narrator: new Narrator({ emittedBy: `${service}@${version}`, nowMs, maskUuids: telemetry.mask_uuids }),
+    ...(tracing !== undefined && { tracing }),
+    ...(swapper !== undefined && { swapper }),
+    seed,
+  });
+}
+
+/** The listener of an app that is taken down with it where the listener cannot be made. */
+async function listen(app: App, config: OrchestratordConfig, clock: Clock, log: Log): Promise<Server> {
+  try {
+    const server = createServer({ application: app.application, config, log: httpLog(log), clock });
+    await server.listen();
+    return server;
+  } catch (error) {
+    await app.close();
+    throw error;
+  }
+}
+
+/**
+ * Resolves with what is waited for, or when that has taken too long for the configuration or for its caller.
+ */
+async function withinPatience(done: Promise<void>, clock: Clock, ms: number, atOnce: AbortSignal) {
+  let giveUp = () => {};
+  const over = new Promise<void>((resolve) => {
+    giveUp = resolve;
+  });
+  const timer = clock.after(ms, giveUp);
+  atOnce.addEventListener("abort", giveUp, { once: true });
+  if (atOnce.aborted) giveUp();
+  await Promise.race([done, over]);
+  timer.cancel();
+  atOnce.removeEventListener("abort", giveUp);
+}
+
+function keepingOf({ retention }: OrchestratordConfig) {
+  return {
+    transcriptsMs: retention.transcripts_ms,
+    transcriptsBytes: retention.transcripts_bytes,
+    uploadsBytes: retention.uploads_bytes,
+  };
+}
+
+function httpLog(log: Log): HttpLog {
+  return {
+    auth: ({ event, correlationId, identity, code }) =>
+      log.write(event === "auth_failed" ? "warn" : "debug", event, {
+        correlation_id: correlationId,
+        ...(identity !== undefined && { identity }),
+        ...(code !== undefined && { error_kind: code }),
+      }),
+    fault: ({ correlationId, error }) => {
+      const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      log.write("error", "http_fault", {
+        correlation_id: correlationId,
+        human: "A request hit a bug.",
+        details: { reason },
+      });
+    },
+  };
+}

@@ -1,0 +1,97 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { lostAfter, run, typesOf } from "./fixtures/attempt.ts";
+import { staged, tokensIn } from "./fixtures/stage.ts";
+import type { AttemptReport } from "./relay.ts";
+
+test(
+  "an engine that is deaf to a closed connection is given up, and what it says later reaches nobody",
+  staged(async (stage) => {
+    const { engine, sink, reports, abort, ended } = run(stage);
+    await engine.says("a");
+    engine.isDeaf = true;
+    abort();
+    await engine.says("b");
+    assert.ok(!typesOf(reports).includes("AttemptEnded"));
+    stage.clock.advance(1500);
+    assert.deepEqual((await ended()).ending, { kind: "aborted" });
+    await engine.says("c");
+    assert.equal(tokensIn(sink.text), "a");
+    assert.equal(engine.isClosed, true);
+  }),
+);
+
+test(
+  "a silent engine is noticed once, before its first token and between two, skipped ones included",
+  staged(async (stage) => {
+    const stalled = (reports: readonly AttemptReport[]) =>
+      typesOf(reports).filter((type) => type === "AttemptStalled");
+    const first = run(stage);
+    stage.clock.advance(29_999);
+    assert.equal(stalled(first.reports).length, 0);
+    stage.clock.advance(1);
+    assert.equal(stalled(first.reports).length, 1);
+    first.abort();
+    assert.deepEqual((await first.ended()).ending, { kind: "aborted" });
+
+    const stream = lostAfter(stage, { t: "a" }, { t: "b" }, { t: "c" });
+    const second = run(stage, { stream, resume: "replayed" });
+    for (const text of ["a", "b", "c"]) {
+      await second.engine.says(text);
+      stage.clock.advance(4999);
+    }
+    assert.equal(stalled(second.reports).length, 0);
+    stage.clock.advance(1);
+    stage.clock.advance(60_000);
+    assert.equal(stalled(second.reports).length, 1);
+    second.abort();
+    await second.ended();
+  }),
+);
+
+test(
+  "an attempt that takes longer than it may is noticed however busy it is",
+  staged(async (stage) => {
+    const { engine, reports, abort, ended } = run(stage, { limits: { wallMs: 10_000 } });
+    for (let n = 0; n < 9; n++) {
+      stage.clock.advance(1000);
+      await engine.says("x");
+    }
+    assert.ok(!typesOf(reports).includes("AttemptStalled"));
+    stage.clock.advance(1000);
+    assert.ok(typesOf(reports).includes("AttemptStalled"));
+    abort();
+    await ended();
+  }),
+);
+
+test(
+  "a used-up budget of time ends the attempt as done, and no more than it is charged",
+  staged(async (stage) => {
+    const { engine, reports, ended } = run(stage, { limits: { budgetMs: 2500 } });
+    stage.clock.advance(7000);
+    for (let n = 0; n < 3; n++) {
+      await engine.says("x");
+      stage.clock.advance(1000);
+    }
+    const { ending, decodeMs, tokensOut } = await ended();
+    assert.deepEqual([ending.kind, decodeMs, tokensOut], ["done", 2500, 3]);
+    assert.ok(!typesOf(reports).includes("AttemptStalled"));
+    assert.equal(engine.isClosed, true);
+  }),
+);
+
+test(
+  "an engine that has said its last word is done, and is not waited for",
+  staged(async (stage) => {
+    const { engine, reports, abort, ended } = run(stage);
+    await engine.says("a");
+    await engine.concludes();
+    abort();
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.ok(!typesOf(reports).includes("AttemptEnded"));
+    stage.clock.advance(1500);
+    assert.deepEqual((await ended()).ending, { kind: "done" });
+    assert.equal(engine.isClosed, true);
+  }),
+);

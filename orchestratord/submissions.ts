@@ -1,0 +1,194 @@
+// From a request to its admission: what the core must know about it is measured here, the core decides, and
+// the answer leaves when it is safe. Prompts stay on this side.
+
+import { createHash, randomUUID } from "node:crypto";
+import {
+  bodyOf,
+  canonicalJson,
+  OrchError,
+  resolveSampling,
+  resolveTask,
+  type Task,
+  type TaskBody,
+  type TaskRequest,
+} from "@llama-orch/contract";
+import type { AcceptTask, BudgetView, Effect, Orchestrator, Remembered } from "@llama-orch/core";
+import type { Admitted, Caller } from "./application.ts";
+import type { Clock } from "./clock.ts";
+import type { Loop } from "./loop.ts";
+import type { PromptCounter } from "./replicas/prompt-counter.ts";
+import type { Store } from "./store/store.ts";
+import type { TaskStream } from "./streaming/task-stream.ts";
+import type { TaskRecord } from "./task-record.ts";
+import type { Tasks } from "./tasks.ts";
+
+export interface SubmissionsOptions {
+  readonly core: Orchestrator;
+  readonly loop: () => Loop;
+  readonly clock: Clock;
+  readonly tasks: Tasks;
+  readonly store: Store;
+  readonly counter: PromptCounter;
+  readonly openStream: (jobId: string) => TaskStream;
+}
+
+interface Submission {
+  readonly jobId: string;
+  readonly task: Task;
+  readonly body: TaskBody;
+  readonly caller: Caller;
+  readonly fingerprint: string;
+}
+
+type Reply = Extract<Effect, { readonly type: "AcceptTask" | "RefuseTask" | "RepeatAnswer" }>;
+
+export class Submissions {
+  readonly #options: SubmissionsOptions;
+  /** The one being decided; its acceptance is performed before `handle` returns. */
+  #deciding: Submission | undefined;
+
+  constructor(options: SubmissionsOptions) {
+    this.#options = options;
+  }
+
+  async submit(request: TaskRequest, bodyBytes: number, caller: Caller): Promise<Admitted> {
+    const { core, clock } = this.#options;
+    const task = resolveTask(request, {
+      ...(caller.tenantId !== undefined && { tenantId: caller.tenantId }),
+      defaultSeed: request.seed ?? seedOf(request.task_id),
+    });
+    const body = bodyOf(request);
+    const { promptBytes, promptTokens } = await this.#options.counter.measure(task, body);
+    const remembered = await this.#remembered(task);
+    const fingerprint = fingerprintOf(task, body);
+    const reply = this.#decide({ jobId: randomUUID(), task, body, caller, fingerprint }, (submission) => ({
+      type: "TaskSubmitted",
+      jobId: submission.jobId,
+      task,
+      fingerprint,
+      client: caller.client,
+      promptBytes,
+      ...(promptTokens !== undefined && { promptTokens }),
+      bodyBytes,
+      extensions: extensionsOf(task),
+      ...(remembered !== undefined && { remembered }),
+    }));
+    if (reply.type === "RefuseTask") {
+      const { code, message, details } = reply;
+      throw new OrchError(code, message, { engine: task.engine, ...poolOf(core, task), ...details });
+    }
+    await this.#options.tasks.job(reply.answer.jobId)?.admitted;
+    const budget =
+      reply.type === "AcceptTask" ? reply.budget : budgetOf(core, reply.answer.jobId, task, clock.nowMs());
+    return { taskId: task.taskId, answer: reply.answer, budget };
+  }
+
+  /** Performs AcceptTask: from here on the task is known, and its acceptance is on its way to the disk. */
+  accept({ jobId, answer, poolId, samplerProfile }: AcceptTask): void {
+    const { tasks, store, clock, openStream } = this.#options;
+    const submission = this.#deciding as Submission;
+    const { task, body, caller, fingerprint } = submission;
+    const atMs = clock.nowMs();
+    const { tenantId, taskId, priority } = task;
+    const record: TaskRecord = {
+      jobId,
+      task,
+      correlationId: caller.correlationId,
+      identity: caller.identity,
+      client: caller.client,
+      submittedAtMs: atMs,
+      samplerProfile,
+      sampling: resolveSampling(task.sampling, samplerProfile),
+      answer,
+      stream: openStream(jobId),
+      admitted: store.commit([
+        { fact: "admitted", jobId, tenantId, taskId, priority, atMs, fingerprint, answer, body },
+      ]),
+      ended: undefined,
+      transcript: undefined,
+      isReleased: false,
+      state: "waiting",
+      code: undefined,
+      poolId,
+      placed: undefined,
+      attempt: 0,
+      startedAtMs: undefined,
+      firstTokenAtMs: undefined,
+      endedAtMs: undefined,
+      outcome: undefined,
+      tokensOut: 0,
+      tokensIn: undefined,
+    };
+    tasks.add(record);
+    record.stream.waiting({
+      queue_position: answer.queuePosition,
+      predicted_start_ms: answer.predictedStartMs,
+    });
+  }
+
+  /** The core remembers the latest names itself. */
+  #remembered({ tenantId, taskId }: Task): Promise<Remembered | undefined> | undefined {
+    const { core, store } = this.#options;
+    return core.state.tasks.get(tenantId, taskId) === undefined
+      ? store.remembered(tenantId, taskId)
+      : undefined;
+  }
+
+  #decide(submission: Submission, event: (submission: Submission) => Parameters<Loop["handle"]>[0]): Reply {
+    this.#deciding = submission;
+    try {
+      const effects = this.#options.loop().handle(event(submission));
+      return effects.find(isReply) as Reply;
+    } finally {
+      this.#deciding = undefined;
+    }
+  }
+}
+
+/** The pool that a refusal is about, where there is only one it could be. */
+function poolOf({ state }: Orchestrator, { placement, modelRef, engine }: Task): { pool_id?: string } {
+  const { mode, pinPoolId = "" } = placement;
+  if (mode === "pin") return state.pools.has(pinPoolId) ? { pool_id: pinPoolId } : {};
+  const serving = [...state.pools.values()].filter(
+    (pool) => pool.modelRef === modelRef && pool.settings.engine === engine,
+  );
+  return serving.length === 1 ? { pool_id: (serving[0] as { id: string }).id } : {};
+}
+
+/** What is left for a task's session now, whether the task is live or not. */
+export function budgetOf(core: Orchestrator, jobId: string, task: Task, nowMs: number): BudgetView {
+  const live = core.budget(jobId);
+  if (live !== undefined) return live;
+  const session = core.session(task.tenantId, task.sessionId, nowMs);
+  return {
+    tokens: session.tokens_budget_remaining,
+    timeMs: session.time_budget_remaining_ms,
+    cost: session.cost_budget_remaining,
+  };
+}
+
+function isReply(effect: Effect): effect is Reply {
+  return effect.type === "AcceptTask" || effect.type === "RefuseTask" || effect.type === "RepeatAnswer";
+}
+
+/**
+ * First 8 bytes of the sha256 of the task's name, below 2^53, so that a task run again gives the same text.
+ */
+export function seedOf(taskId: string): number {
+  const bytes = createHash("sha256").update(taskId).digest().readBigUInt64BE(0);
+  return Number(bytes % 2n ** 53n);
+}
+
+/** Equal exactly when the same thing is asked for, however the fields were ordered. */
+function fingerprintOf(task: Task, body: TaskBody): string {
+  return createHash("sha256")
+    .update(canonicalJson([task, body]))
+    .digest("hex");
+}
+
+/** What an engine must be able to do beyond plain text. */
+function extensionsOf({ workload, sampling }: Task): string[] {
+  const extensions: string[] = workload === "completion" ? [] : [workload];
+  if (sampling.json_schema !== undefined) extensions.push("json_schema");
+  return extensions;
+}

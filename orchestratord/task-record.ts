@@ -1,0 +1,49 @@
+// One accepted task as the daemon knows it beside the core: who asked, what it is called in logs and lists,
+// and where its stream is. The core decides; this only remembers what it said.
+
+import type { ResolvedSampling, SamplerProfile, Task, TaskErrorCode, TaskState } from "@llama-orch/contract";
+import type { Answer, DispatchAttempt, Outcome } from "@llama-orch/core";
+import type { TaskStream } from "./streaming/task-stream.ts";
+
+export interface TaskRecord {
+  readonly jobId: string;
+  readonly task: Task;
+  readonly correlationId: string;
+  readonly identity: string;
+  readonly client: string;
+  readonly submittedAtMs: number;
+  readonly samplerProfile: SamplerProfile;
+  readonly sampling: ResolvedSampling;
+  readonly answer: Answer;
+  readonly stream: TaskStream;
+  /** Resolves once its admission is safe: no frame and no answer leaves before. */
+  readonly admitted: Promise<void>;
+  /** Resolves once its outcome is safe and its terminal frame has left; absent while it is live. */
+  ended: Promise<void> | undefined;
+  /** Where its transcript lies. From then on its stream is served from there. */
+  transcript: string | undefined;
+  /** Its stream has been forgotten. */
+  isReleased: boolean;
+  state: TaskState;
+  code: TaskErrorCode | undefined;
+  poolId: string;
+  /** Null while it was never placed. */
+  placed: Placed | undefined;
+  attempt: number;
+  startedAtMs: number | undefined;
+  firstTokenAtMs: number | undefined;
+  endedAtMs: number | undefined;
+  outcome: Outcome | undefined;
+  tokensOut: number;
+  /** As the engine counted. */
+  tokensIn: number | undefined;
+}
+
+/** Where the last attempt went. */
+export interface Placed {
+  readonly poolId: string;
+  readonly replicaId: string;
+  readonly engineVersion: string;
+  readonly modelDigest: string | undefined;
+  readonly dispatch: DispatchAttempt;
+}
