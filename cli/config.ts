@@ -16,6 +16,10 @@ export interface Settings {
   readonly token: string | undefined;
   readonly apiKey: string | undefined;
   readonly dataDir: string;
+  /** Where the environment says that the orchestrator of this machine listens. */
+  readonly listenAddress: string | undefined;
+  /** The terminal can neither colour nor rewrite a line. */
+  readonly isDumbTerminal: boolean;
   /** Where programs and libraries are looked for, besides the usual places. */
   readonly programFolders: readonly string[];
   readonly libraryFolders: readonly string[];
@@ -28,6 +32,8 @@ export function readSettings(): Settings {
     token: env[variables.token] || undefined,
     apiKey: env[variables.apiKey] || undefined,
     dataDir: env.LLORCH_DATA_DIR || `${homedir()}/.local/share/llama-orch`,
+    listenAddress: env.ORCHD_ADDR || env.BIND_ADDR || undefined,
+    isDumbTerminal: env.TERM === "dumb",
     programFolders: folders(env.PATH),
     libraryFolders: folders(env.LD_LIBRARY_PATH),
   };

@@ -4,7 +4,7 @@
 import type { Client } from "@llama-orch/sdk";
 import type { Settings } from "./config.ts";
 import { type Column, tableText } from "./print/table.ts";
-import { paint, type Terminal } from "./terminal.ts";
+import { paint, type Terminal, widthOf } from "./terminal.ts";
 
 export interface Context {
   readonly terminal: Terminal;
@@ -27,7 +27,7 @@ export function printTable<Row>(
 ) {
   const { out } = terminal;
   return tableText(columns, rows, {
-    widthMax: out.isTTY ? out.columns : undefined,
+    widthMax: out.isTTY ? widthOf(out) : undefined,
     paintTitle: (text) => paint("dim", text, out),
   });
 }

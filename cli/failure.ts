@@ -3,9 +3,10 @@
 import { errorTable, OrchError } from "@llama-orch/contract";
 import { UnexpectedReplyError, UnreachableError } from "@llama-orch/sdk";
 import { CommanderError } from "commander";
+import { durationText } from "./print/quantity.ts";
 import { safeText } from "./print/safe-text.ts";
 
-export const exitCodes = { ok: 0, failed: 1, usage: 2, interrupted: 130 } as const;
+export const exitCodes = { ok: 0, failed: 1, usage: 2, interrupted: 130, readerGone: 141 } as const;
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
 /** Something that a command has to say in a sentence of its own. */
@@ -35,7 +36,10 @@ export function failureOf(error: unknown): Failure | undefined {
     return { exitCode: exitCodes.interrupted, message: "", error: { message: "Interrupted." } };
   }
   if (error instanceof CommanderError) {
-    return { exitCode: error.exitCode === 0 ? exitCodes.ok : exitCodes.usage, message: "", error: {} };
+    if (error.exitCode === 0) return { exitCode: exitCodes.ok, message: "", error: {} };
+    // For a person commander has said it, with a hint at --help.
+    const message = error.message.replace(/^error: /, "");
+    return { exitCode: exitCodes.usage, message: "", error: { message } };
   }
   if (error instanceof Refusal) return { exitCode: error.exitCode, ...said(error.message) };
   if (error instanceof OrchError) return { ...said(orchText(error)), exitCode: 1, error: error.toEnvelope() };
@@ -45,19 +49,27 @@ export function failureOf(error: unknown): Failure | undefined {
   return undefined;
 }
 
+export function outputFailure({ message }: Error): Failure {
+  const says = `The output cannot be written: ${message}. Make room for it, or send it somewhere else.`;
+  return { exitCode: exitCodes.failed, ...said(says) };
+}
+
 const said = (message: string) => ({ message: safeText(message), error: { message } });
 
 const advice: Partial<Record<OrchError["code"], string>> = {
   MISSING_TOKEN: "Pass --token, or set LLORCH_API_TOKEN.",
   BAD_TOKEN: "Pass the right --token, or correct LLORCH_API_TOKEN.",
   MISSING_API_KEY: "Pass --api-key, or set LLORCH_API_KEY.",
+  POOL_UNAVAILABLE: "`llorch pools` shows what is served.",
+  PAYLOAD_TOO_LARGE: "Send a shorter text.",
   INVALID_API_KEY: "Pass the right --api-key, or correct LLORCH_API_KEY.",
 };
 
 function orchText({ code, message, details }: OrchError): string {
   const text = message === "" ? errorTable[code].says : message;
-  const more = advice[code] ?? details.hint;
-  return `${code}: ${text}${more === undefined ? "" : ` ${more}`}`;
+  const { hint, retry_after_ms: afterMs } = details;
+  const when = afterMs === undefined ? undefined : `Try again in ${durationText(afterMs)}.`;
+  return [`${code}: ${text}`, advice[code] ?? hint, when].filter((part) => part !== undefined).join(" ");
 }
 
 function unreachableText({ url, code, message }: UnreachableError): string {

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { closeSync, existsSync, openSync } from "node:fs";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { test } from "node:test";
 import { WireServer } from "@llama-orch/sdk/fixtures/wire-server";
 
@@ -9,10 +11,10 @@ const program = join(import.meta.dirname, "llorch.ts");
 
 function start(env: Record<string, string>, ...args: string[]) {
   const child = spawn(process.execPath, [program, ...args], { env: { ...process.env, ...env } });
-  const text = { out: "", err: "" };
-  child.stdout.setEncoding("utf8").on("data", (part: string) => (text.out += part));
-  child.stderr.setEncoding("utf8").on("data", (part: string) => (text.err += part));
-  const ended = once(child, "close").then(([code]) => ({ code: code as number, ...text }));
+  const heard = { out: "", err: "" };
+  child.stdout.setEncoding("utf8").on("data", (part: string) => (heard.out += part));
+  child.stderr.setEncoding("utf8").on("data", (part: string) => (heard.err += part));
+  const ended = once(child, "close").then(([code]) => ({ code: code as number, ...heard }));
   return { child, ended };
 }
 
@@ -57,9 +59,26 @@ test("a reader that goes away early ends the task and leaves no error behind", a
   child.stdout.destroy();
   more();
   const { code, err } = await ended;
-  assert.equal(code, 130);
+  assert.equal(code, 141);
   assert.equal(err, "");
   assert.equal(server.callsOf("cancelTask").length, 1);
+});
+
+test("output that cannot be written is a failure that is said", {
+  skip: !existsSync("/dev/full"),
+}, async (t) => {
+  await using server = await WireServer.start();
+  const full = openSync("/dev/full", "w");
+  t.after(() => closeSync(full));
+  server.answer("streamTask", (_, response) => void response.end(token + end));
+  for (const args of [["pools"], ["--json", "pools"], ["run", "Write."]]) {
+    const child = spawn(process.execPath, [program, "--url", server.url, ...args], {
+      stdio: ["ignore", full, "pipe"],
+    });
+    const said = text(child.stderr as NodeJS.ReadableStream);
+    assert.deepEqual(await once(child, "close"), [1, null]);
+    assert.match(await said, /^(llorch: |\{"error":\{"message":")The output cannot be written: .*ENOSPC/);
+  }
 });
 
 test("a run without a line break at its end gets one", async () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { stripVTControlCharacters } from "node:util";
-import type { TaskRequest } from "@llama-orch/contract";
+import type { ErrorEnvelope, TaskRequest } from "@llama-orch/contract";
 import { sendError, WireServer } from "@llama-orch/sdk/fixtures/wire-server";
 import { fileInspector } from "./doctor/inspector.ts";
 import { MemoryTerminal } from "./fixtures/memory-terminal.ts";
@@ -20,6 +20,8 @@ async function llorch({ url, terminal = new MemoryTerminal() }: Call, ...args: s
       token: undefined,
       apiKey: undefined,
       dataDir: "/nowhere",
+      listenAddress: undefined,
+      isDumbTerminal: false,
       programFolders: [],
       libraryFolders: [],
     },
@@ -140,7 +142,7 @@ test("with --json a run is one frame per line, and its failure one line of JSON 
     .split("\n")
     .map((line) => JSON.parse(line).event);
   assert.deepEqual(events, ["accepted", "token", "error"]);
-  assert.equal(JSON.parse(err).error.message, "The engine is silent.");
+  assert.deepEqual(JSON.parse(err).error, { ...error, code: "DECODE_TIMEOUT" });
 });
 
 test("lists are aligned tables for a person and the answer itself for a program", async () => {
@@ -172,8 +174,51 @@ test("drain, reload and cancel say what they did", async () => {
   assert.deepEqual(server.calls.at(-1)?.body, { deadline_ms: 5000 });
   assert.match((await llorch(server, "reload", "haiku", "haiku@2")).out, /serves haiku@2 after 2\.1 s/);
   assert.deepEqual(server.calls.at(-1)?.body, { new_model_ref: "haiku@2" });
-  assert.match((await llorch(server, "cancel", "poem-1")).out, /Task poem-1 is over/);
-  assert.equal(server.calls.at(-1)?.id, "poem-1");
+  assert.equal((await llorch(server, "cancel", "poem-1")).out, "Task poem-1 is cancelled.\n");
+  assert.deepEqual([server.calls.at(-1)?.routeId, server.calls.at(-1)?.id], ["cancelTask", "poem-1"]);
+});
+
+test("cancelling a task that nobody knows is a failure", async () => {
+  await using server = await WireServer.start();
+  const gone = { code: "NOT_FOUND", message: "There is no task nosuch." } as const;
+  server.answer("getTask", (_, response) => sendError(response, gone));
+  const { code, err } = await llorch(server, "cancel", "nosuch");
+  assert.equal(code, 1);
+  assert.equal(err, "llorch: NOT_FOUND: There is no task nosuch.\n");
+  assert.equal(server.callsOf("cancelTask").length, 0);
+});
+
+test("a reload whose connection breaks is said to go on there", async () => {
+  await using server = await WireServer.start();
+  server.answer("reloadPool", (_, response) => void response.destroy());
+  const { code, err } = await llorch(server, "reload", "haiku", "haiku@2");
+  assert.equal(code, 1);
+  assert.match(err, /broke off\. If the reload had begun it goes on there: `llorch pools` shows/);
+});
+
+test("a refusal says when and where to look", async () => {
+  await using server = await WireServer.start();
+  const refuse = (envelope: ErrorEnvelope, headers: Record<string, string> = {}) =>
+    server.answer("listPools", (_, response) => sendError(response, envelope, headers));
+  refuse({ code: "ADMISSION_REJECT", message: "Full." }, { "Retry-After": "120" });
+  assert.equal((await llorch(server, "pools")).err, "llorch: ADMISSION_REJECT: Full. Try again in 2 min.\n");
+  refuse({ code: "POOL_UNAVAILABLE", message: "None." }, { "Retry-After": "120" });
+  assert.match((await llorch(server, "pools")).err, /None\. `llorch pools` shows what is served\. Try again/);
+  refuse({ code: "PAYLOAD_TOO_LARGE", message: "Too large." });
+  assert.match((await llorch(server, "pools")).err, /Too large\. Send a shorter text\.\n$/);
+});
+
+test("a pool whose engine failed and is started again is not called stopped", async () => {
+  await using server = await WireServer.start();
+  const [pool = assert.fail()] = JSON.parse((await llorch(server, "pools", "--json")).out).pools;
+  const health = { ...pool.health, live: false, ready: false };
+  const show = async (last_error: string | null) => {
+    const pools = [{ ...pool, health: { ...health, last_error } }];
+    server.answer("listPools", (_, response) => void response.end(JSON.stringify({ pools, count: 1 })));
+    return (await llorch(server, "pools")).out;
+  };
+  assert.match(await show("The engine ended with exit code 1."), /\nhaiku +not ready /);
+  assert.match(await show(null), /\nhaiku +stopped /);
 });
 
 test("nodes says plainly that the cloud profile is off", async () => {
@@ -218,8 +263,41 @@ for (const [args, says] of misuses) {
     assert.equal(code, 2);
     assert.equal(out, "");
     assert.match(err, says);
+    const forProgram = await llorch({ url: "http://127.0.0.1:9" }, "--json", ...args.split(" "));
+    assert.equal(forProgram.code, 2);
+    assert.match(JSON.parse(forProgram.err).error.message, says);
   });
 }
+
+test("a credential that no header can carry is refused with the option's name", async () => {
+  const { code, err } = await llorch({ url: "http://127.0.0.1:9" }, "--token", "sécret", "pools");
+  assert.equal(code, 2);
+  assert.match(err, /^llorch: --token: /);
+  assert.ok(!err.includes("cret"), err);
+});
+
+test("a retry is an event of its own for a program", async () => {
+  await using server = await WireServer.start();
+  let calls = 0;
+  server.answer("streamTask", (_, response) => {
+    if (++calls === 1) return void response.destroy();
+    response.writeHead(200, { "Content-Type": "text/event-stream" }).end(frame("end", ends));
+  });
+  const { code, out, err } = await llorch(server, "--json", "run", "Write.");
+  assert.equal(code, 0);
+  assert.equal(err, "");
+  assert.match(out, /\{"event":"retry","data":\{"message":".*","delay_ms":\d+\}\}\n/);
+});
+
+test("a terminal that says it is 0 columns wide is taken for one of 80", async () => {
+  await using server = await WireServer.start();
+  stream(server, ': waiting {"queue_position":1,"predicted_start_ms":40}\n\n', frame("end", ends));
+  const terminal = new MemoryTerminal({ isTTY: true, columns: 0 });
+  const { err } = await llorch({ url: server.url, terminal }, "run", "Write.");
+  assert.match(stripVTControlCharacters(err), /Waiting: 1 ahead in the queue, starts in about 40 ms/);
+  const wide = new MemoryTerminal({ isTTY: true, columns: 0 });
+  assert.match((await llorch({ url: server.url, terminal: wide }, "pools")).out, /POOL .* WAITING/);
+});
 
 test("help names every command and the exit codes, and is no failure", async () => {
   const { code, out } = await llorch({ url: "http://127.0.0.1:9" }, "--help");
@@ -227,5 +305,5 @@ test("help names every command and the exit codes, and is no failure", async () 
   for (const word of "run tasks cancel pools drain reload nodes doctor up LLORCH_URL".split(" ")) {
     assert.match(out, new RegExp(`\\b${word}\\b`));
   }
-  assert.match(out, /0 done, 1 failed, 2 the call or the configuration is wrong, 130 interrupted/);
+  assert.match(out, /0 done, 1 failed, 2 the call or the configuration is wrong, 130 interrupted, 141/);
 });

@@ -33,11 +33,13 @@ interface GlobalOptions {
 }
 
 const afterHelp = `
-Exit codes: 0 done, 1 failed, 2 the call or the configuration is wrong, 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 the call or the configuration is wrong, 130 interrupted, 141 the reader of the
+output has gone.
 
 Durations are written 500ms, 30s, 5m or 1h. With --json, results are JSON on stdout and failures JSON on stderr.`;
 
-export function createProgram(surroundings: Surroundings): Command {
+/** `json`: what is typed wrong is not said here but left to the caller. */
+export function createProgram(surroundings: Surroundings, json: boolean): Command {
   const { terminal } = surroundings;
   const program = new Command("llorch")
     .description("Every GPU you own behind one honest queue.")
@@ -50,7 +52,7 @@ export function createProgram(surroundings: Surroundings): Command {
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void terminal.out.write(text),
-      writeErr: (text) => void terminal.err.write(text),
+      writeErr: (text) => void (json || terminal.err.write(text)),
       outputError: (text, write) => write(`llorch: ${text.replace(/^error: /, "")}`),
     })
     .showHelpAfterError("Run llorch --help, or llorch <command> --help, for what there is.");
@@ -157,9 +159,17 @@ function connect(settings: Settings, options: GlobalOptions): Client {
     });
   } catch (error) {
     if (!(error instanceof OrchError)) throw error;
-    throw new Refusal(`--url: ${error.message.replace(/^baseUrl: /, "")}`, exitCodes.usage);
+    const says = error.message.replace(/^\w+(?=:)/, (name) => optionNames[name] ?? name);
+    throw new Refusal(says, exitCodes.usage);
   }
 }
+
+/** What an option of the client is called here. */
+const optionNames: Readonly<Record<string, string>> = {
+  baseUrl: "--url",
+  token: "--token",
+  apiKey: "--api-key",
+};
 
 function deadline(says: string): Option {
   return new Option("--deadline <duration>", says).argParser(duration);

@@ -22,8 +22,15 @@ export interface Terminal {
    * function is called.
    */
   onInterrupt(listener: () => void): () => void;
+  /** Resolves when everything is written; with the reason when something was not and never will be. */
+  written(): Promise<NodeJS.ErrnoException | undefined>;
   /** Ends the program in the middle of what it does. */
   exit(code: number): never;
+}
+
+/** A terminal that does not know how wide it is says 0. */
+export function widthOf({ columns }: Output): number {
+  return columns || 80;
 }
 
 export type Style = "bold" | "dim" | "red" | "yellow" | "green";
@@ -33,16 +40,22 @@ export function paint(style: Style, text: string, output: Output): string {
   return output.hasColors?.() ? styleText(style, text, { validateStream: false }) : text;
 }
 
-export function processTerminal(): Terminal {
+/** `isDumb`: it can neither colour nor rewrite a line, as TERM=dumb says. */
+export function processTerminal({ isDumb }: { readonly isDumb: boolean }): Terminal {
   const { stdout, stderr, stdin } = process;
-  // A reader that has seen enough (`llorch tasks | head`) is no error; any other one is said.
-  stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") stderr.write(`llorch: The output cannot be written: ${error.message}.\n`);
+  let fault: NodeJS.ErrnoException | undefined;
+  stdout.on("error", (error) => {
+    fault ??= error;
+  });
+  stderr.on("error", () => {
+    // There is nobody left to tell.
   });
   return {
-    out: stdout,
-    err: stderr,
+    out: isDumb ? plain(stdout) : stdout,
+    err: isDumb ? plain(stderr) : stderr,
     input: stdin,
+    written: () =>
+      new Promise((resolve) => stdout.write("", (error) => resolve(fault ?? error ?? undefined))),
     exit: (code) => process.exit(code),
     onInterrupt(listener) {
       process.on("SIGINT", listener).on("SIGTERM", listener);
@@ -52,5 +65,13 @@ export function processTerminal(): Terminal {
         stdout.off("error", listener);
       };
     },
+  };
+}
+
+function plain(stream: NodeJS.WriteStream): Output {
+  return {
+    write: (text) => stream.write(text),
+    once: (event, listener) => stream.once(event, listener),
+    off: (event, listener) => stream.off(event, listener),
   };
 }

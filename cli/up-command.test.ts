@@ -8,16 +8,22 @@ import { Interrupted } from "./failure.ts";
 import { MemoryTerminal } from "./fixtures/memory-terminal.ts";
 import { bannerText, curlLines, type Installation, runUp, takenPort, type UpWish } from "./up-command.ts";
 
+const demo = { id: "demo", model: "haiku", engine: "llamacpp", where: "on the CPU", serves: true };
 const installation: Installation = {
   urls: { orchestrator: "http://127.0.0.1:8090" },
   pids: { llorch: 1, "demo/r0": 2 },
-  model: "haiku",
-  compute: "cpu",
+  pools: [demo],
   stop: async () => undefined,
 };
 
 function contextOn(terminal: MemoryTerminal, json = false): Context {
-  const settings = { dataDir: "", programFolders: [], libraryFolders: [] };
+  const settings = {
+    dataDir: "",
+    isDumbTerminal: false,
+    listenAddress: undefined,
+    programFolders: [],
+    libraryFolders: [],
+  };
   return {
     terminal,
     json,
@@ -47,9 +53,36 @@ test("up says where it is, and that it runs on the CPU when it does", async () =
   const [{ port, dataDir, configFile, shutdownMs } = assert.fail()] = wishes;
   assert.deepEqual([port, dataDir, configFile, shutdownMs], [8090, "/d", "c.json", 2000]);
   assert.match(terminal.out.text, /Orchestrator {2}http:\/\/127\.0\.0\.1:8090\n/);
-  assert.match(terminal.out.text, /on the CPU/);
-  assert.match(bannerText({ ...installation, compute: "cuda" }, terminal.out), /haiku, on the GPU\n/);
+  assert.match(terminal.out.text, /Pool demo {5}haiku, on the CPU\n/);
   assert.equal(terminal.listeners, 0);
+});
+
+test("every pool is named, and a curl is printed for one that serves or for none", () => {
+  const { out } = new MemoryTerminal();
+  const waits = { ...demo, id: "chat", model: "it's.gguf", where: "on the GPU", serves: false };
+  const two = bannerText({ ...installation, pools: [waits, demo] }, out);
+  assert.match(two, /Pool chat {5}it's\.gguf, on the GPU; it does not serve yet\n {2}Pool demo {5}haiku, on/);
+  assert.match(two, /"model_ref":"haiku"/);
+  const named = bannerText({ ...installation, pools: [{ ...waits, serves: true }] }, out);
+  assert.ok(named.includes(String.raw`"model_ref":"it'\''s.gguf"`));
+  assert.ok(named.includes(String.raw`--model 'it'\''s.gguf'`));
+  const none = bannerText({ ...installation, pools: [] }, out);
+  assert.match(none, /Pools {9}none; name them in a file, and pass it with --config/);
+  for (const text of [none, bannerText({ ...installation, pools: [waits] }, out)]) {
+    assert.doesNotMatch(text, /curl|Try it/);
+  }
+});
+
+test("with --json warnings are JSON and progress is not told", async () => {
+  const terminal = new MemoryTerminal();
+  const start = async ({ onProgress, onWarning }: UpWish) => {
+    onProgress("Starting: demo/r0 is loading");
+    onWarning("Odd.");
+    throw new Interrupted();
+  };
+  const running = runUp(contextOn(terminal, true), {}, { inspector: fileInspector(), start });
+  await assert.rejects(running, Interrupted);
+  assert.equal(terminal.err.text, '{"warning":{"message":"Odd."}}\n');
 });
 
 test("with --json up prints one line with the URLs and pids once it serves", async () => {
@@ -110,11 +143,15 @@ test("a taken port is named with its holder and another to choose", () => {
     "Port 8080 is taken by a process of another user or container. " +
       "Choose another with `npm run up -- --port 8090`, or stop that process.",
   );
+  assert.equal(takenPort(error, inspector)?.exitCode, 2);
   assert.equal(takenPort(new Error("something else"), inspector), undefined);
 });
 
 test("the printed curl is a shell program whose body is a task that the contract accepts", () => {
-  const lines = curlLines({ ...installation, credential: "Authorization: Bearer $LLORCH_API_TOKEN" });
+  const lines = curlLines(
+    { ...installation, credential: "Authorization: Bearer $LLORCH_API_TOKEN", certificate: "/c/my cert.pem" },
+    demo,
+  );
   const script = `curl() { printf '%s\\n' "$@"; printf '%s\\n' --; }\n${lines.join("\n")}\n`;
   const env = { LLORCH_API_TOKEN: "secret", PATH: "/usr/bin:/bin" };
   const { stdout, status } = spawnSync("sh", ["-c", script], { encoding: "utf8", env });
@@ -123,6 +160,7 @@ test("the printed curl is a shell program whose body is a task that the contract
   const task = parseTaskRequest(JSON.parse(words[words.indexOf("-d") + 1] ?? ""));
   assert.match(task.task_id, /^poem-\d+$/);
   assert.equal(words.filter((word) => word === "Authorization: Bearer secret").length, 2);
+  assert.equal(words[words.indexOf("--cacert") + 1], "/c/my cert.pem");
   assert.ok(words.includes(`http://127.0.0.1:8090/v1/tasks/${task.task_id}/stream`));
   assert.ok(!lines.join("").includes("secret"));
 });

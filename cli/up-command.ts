@@ -7,7 +7,7 @@ import { holderText, portHolder } from "./doctor/port-holder.ts";
 import { exitCodes, Interrupted, Refusal } from "./failure.ts";
 import { safeText } from "./print/safe-text.ts";
 import { StatusLine } from "./print/status-line.ts";
-import { type Output, paint, type Terminal } from "./terminal.ts";
+import { type Output, paint } from "./terminal.ts";
 
 export interface UpOptions {
   readonly port?: number;
@@ -34,12 +34,23 @@ export interface Installation {
   readonly urls: Readonly<Record<"orchestrator", string>>;
   /** By what they are: `llorch` itself and each engine process. */
   readonly pids: Readonly<Record<string, number>>;
-  readonly model: string;
-  readonly compute: "cuda" | "cpu";
+  readonly pools: readonly StartedPool[];
   /** The header that a caller must send, with the name of a variable and never with the secret. */
   readonly credential?: string;
+  /** The PEM file that a caller must trust. */
+  readonly certificate?: string;
   /** Ends everything; `atOnce` takes the patience away. Resolves when no process is left. */
   stop(atOnce: AbortSignal): Promise<void>;
+}
+
+export interface StartedPool {
+  readonly id: string;
+  readonly model: string;
+  readonly engine: string;
+  /** `on the GPU`, or what it runs on instead and why. */
+  readonly where: string;
+  /** False while it waits for a reload, or for an engine that runs elsewhere. */
+  readonly serves: boolean;
 }
 
 /** @throws Refusal with a sentence, or what Node says when a port is taken */
@@ -70,7 +81,7 @@ export async function runUp(context: Context, options: UpOptions, parts: UpParts
     asked.resolve();
   });
   try {
-    const installation = await begin(options, parts, terminal, status, stopping.signal);
+    const installation = await begin(context, options, parts, status, stopping.signal);
     status.clear();
     const { urls, pids } = installation;
     print(context, { urls, pids }, () => bannerText(installation, terminal.out));
@@ -84,20 +95,20 @@ export async function runUp(context: Context, options: UpOptions, parts: UpParts
 }
 
 async function begin(
+  { terminal: { err }, json }: Context,
   options: UpOptions,
   { start, inspector }: UpParts,
-  terminal: Terminal,
   status: StatusLine,
   signal: AbortSignal,
 ): Promise<Installation> {
   const { port, dataDir, config } = options;
-  const { err } = terminal;
   try {
     return await start(
       {
         shutdownMs,
-        onProgress: (text) => status.show(text),
+        onProgress: (text) => (json ? undefined : status.show(text)),
         onWarning(text) {
+          if (json) return void err.write(`${JSON.stringify({ warning: { message: text } })}\n`);
           status.clear();
           err.write(`${paint("yellow", `llorch: warning: ${safeText(text)}`, err)}\n`);
         },
@@ -115,37 +126,55 @@ async function begin(
 
 /** Node names the port; the kernel knows who has it. */
 export function takenPort(error: unknown, inspector: Inspector): Refusal | undefined {
-  const { code, port } = error as { code?: unknown; port?: unknown };
-  if (code !== "EADDRINUSE" || typeof port !== "number") return undefined;
+  if (!isTakenPort(error)) return undefined;
+  const { port } = error;
   const holder = portHolder(inspector, port) ?? {};
   return new Refusal(
     `Port ${port} is taken by ${holderText(holder)}. ` +
       `Choose another with \`npm run up -- --port ${port + 10 > 65_535 ? 0 : port + 10}\`, or stop that process.`,
+    exitCodes.usage,
   );
 }
 
+export function isTakenPort(error: unknown): error is Error & { readonly port: number } {
+  const { code, port } = error as { code?: unknown; port?: unknown };
+  return code === "EADDRINUSE" && typeof port === "number";
+}
+
 export function bannerText(installation: Installation, out: Output): string {
-  const { urls, model, compute } = installation;
-  const where =
-    compute === "cuda"
-      ? `${model}, on the GPU`
-      : `${model}, on the CPU: there is no usable NVIDIA GPU, so this shows the way and not the speed`;
+  const { urls, pools } = installation;
   const bold = (text: string) => paint("bold", text, out);
+  const rows = [
+    ["Orchestrator", urls.orchestrator],
+    ...pools.map(({ id, model, where, serves }) => [
+      `Pool ${id}`,
+      `${model}, ${where}${serves ? "" : "; it does not serve yet"}`,
+    ]),
+    ...(pools.length === 0 ? [["Pools", "none; name them in a file, and pass it with --config"]] : []),
+  ].map(([title = "", text = ""]) => [safeText(title), safeText(text)] as const);
+  const width = Math.max(...rows.map(([title]) => title.length));
+  const pool = pools.find(({ serves }) => serves);
   return [
     bold("llama-orch is up."),
     "",
-    `  Orchestrator  ${urls.orchestrator}`,
-    `  Model         ${where}`,
+    ...rows.map(([title, text]) => `  ${title.padEnd(width)}  ${text}`),
     "",
-    bold("Try it:"),
-    "",
-    ...curlLines(installation).map((line) => `  ${line}`),
-    "",
-    `or: npm run llorch -- run "Write a haiku about the moon."${elsewhere(urls.orchestrator)}`,
-    "",
+    ...(pool === undefined ? [] : [bold("Try it:"), "", ...trialLines(installation, pool), ""]),
     "Ctrl-C stops it.",
     "",
   ].join("\n");
+}
+
+function trialLines(installation: Installation, pool: StartedPool): string[] {
+  const curl = curlLines(installation, pool).map((line) => `  ${line}`);
+  const model = pool.model === "haiku" ? "" : ` --model ${quoted(pool.model)}`;
+  const to = elsewhere(installation.urls.orchestrator);
+  return [...curl, "", `or: npm run llorch -- run "Write a haiku about the moon."${model}${to}`];
+}
+
+/** As one word of a shell. */
+function quoted(text: string): string {
+  return /^[\w./:@+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 const usualUrl = "http://127.0.0.1:8080";
@@ -155,14 +184,18 @@ function elsewhere(url: string): string {
 }
 
 /** Hands in a task and follows its stream; a new id each time, since an old one would give the old answer. */
-export function curlLines({ urls, model, credential }: Installation): string[] {
+export function curlLines(
+  { urls, credential, certificate }: Installation,
+  { model, engine }: StartedPool,
+): string[] {
   const tasks = `${urls.orchestrator}/v1/tasks`;
   const auth = credential === undefined ? "" : ` -H "${credential}"`;
+  const trust = certificate === undefined ? "" : ` --cacert ${quoted(certificate)}`;
   const task = {
     session_id: "try",
     workload: "completion",
     model_ref: model,
-    engine: "llamacpp",
+    engine,
     ctx: 0,
     priority: "interactive",
     max_tokens: 48,
@@ -172,8 +205,8 @@ export function curlLines({ urls, model, credential }: Installation): string[] {
   const rest = JSON.stringify(task).slice(1);
   return [
     "id=poem-$(date +%s)",
-    `curl -sS${auth} -H 'Content-Type: application/json' ${tasks} \\`,
-    `  -d '{"task_id":"'$id'",${rest}' &&`,
-    `curl -sSN${auth} ${tasks}/$id/stream`,
+    `curl -sS${trust}${auth} -H 'Content-Type: application/json' ${tasks} \\`,
+    `  -d '{"task_id":"'$id'",${rest.replaceAll("'", `'\\''`)}' &&`,
+    `curl -sSN${trust}${auth} ${tasks}/$id/stream`,
   ];
 }

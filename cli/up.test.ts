@@ -2,10 +2,15 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { selfSigned } from "@llama-orch/orchestratord/fixtures/self-signed";
 import { createClient } from "@llama-orch/sdk";
+import { Interrupted } from "./failure.ts";
+import { installationStarter } from "./up.ts";
+import type { UpWish } from "./up-command.ts";
 
 const program = join(import.meta.dirname, "llorch.ts");
 
@@ -23,6 +28,84 @@ function startUp(t: TestContext, ...args: string[]) {
   const line = once(child.stdout.setEncoding("utf8"), "data").then(([text]) => text as string);
   return { child, dataDir, said, line, closed: once(child, "close") };
 }
+
+function temporaryFolder(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), "llorch-up-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** What `--config` names, with one pool of the demo model unless it says otherwise. */
+function configFile(t: TestContext, config: object): string {
+  const file = join(temporaryFolder(t), "pools.json");
+  const pools = [{ id: "a", engine: "llamacpp", model: "haiku", devices: [], allow_cpu: true }];
+  writeFileSync(file, JSON.stringify({ pools, ...config }));
+  return file;
+}
+
+/** The starter of the program, in this process. */
+function starting(t: TestContext, more: Partial<UpWish>, signal = new AbortController().signal) {
+  const wish = {
+    ...{ port: 0, dataDir: temporaryFolder(t), shutdownMs: 0 },
+    onProgress: () => undefined,
+    onWarning: () => undefined,
+  };
+  return installationStarter({ PATH: process.env.PATH })({ ...wish, ...more }, signal);
+}
+
+test("with a certificate of one's own making up serves, and says whom to trust", async (t) => {
+  const folder = temporaryFolder(t);
+  const tls = { cert_file: join(folder, "cert.pem"), key_file: join(folder, "key.pem") };
+  writeFileSync(tls.cert_file, selfSigned.cert);
+  writeFileSync(tls.key_file, selfSigned.key);
+  const installation = await starting(t, { configFile: configFile(t, { tls }) });
+  t.after(() => installation.stop(AbortSignal.abort()));
+  assert.match(installation.urls.orchestrator, /^https:/);
+  assert.equal(installation.certificate, tls.cert_file);
+  assert.deepEqual(installation.pools, [
+    { id: "a", model: "haiku", engine: "llamacpp", where: "on the CPU, as configured", serves: true },
+  ]);
+});
+
+test("a Ctrl-C while the orchestrator takes the engines in ends the start as what it is", async (t) => {
+  const leaving = new AbortController();
+  const onProgress = (text: string) => {
+    // The engines are up from this turn on; the orchestrator has yet to ask them.
+    if (text.endsWith("is ready")) setImmediate(() => leaving.abort(new Interrupted()));
+  };
+  const wish = { configFile: configFile(t, {}), onProgress };
+  await assert.rejects(starting(t, wish, leaving.signal), Interrupted);
+});
+
+test("an engine that cannot start ends up at once, with the reason", async (t) => {
+  const pools = [{ id: "a", engine: "llamacpp", model: "/nowhere/m.gguf", devices: [], allow_cpu: true }];
+  const { said, closed } = startUp(t, "--config", configFile(t, { pools }));
+  assert.deepEqual(await closed, [1, null]);
+  assert.match(said.err, /Pool a does not start: .*is not at \/nowhere\/m\.gguf; put the GGUF file there/);
+});
+
+test("an address of another machine, a taken port and a missing certificate are sentences with exit code 2", async (t) => {
+  const auth = { bind_addr: "192.0.2.1:8080", token: "0123456789abcdef" };
+  const taken = createServer().listen(0, "127.0.0.1");
+  await once(taken, "listening");
+  t.after(() => taken.close());
+  const { port } = taken.address() as AddressInfo;
+  const tls = { cert_file: "/nowhere/cert.pem", key_file: "/nowhere/key.pem" };
+  const refused: [string[], RegExp][] = [
+    [
+      ["--config", configFile(t, { auth }), "--port", "8080"],
+      /^llorch: 192\.0\.2\.1:8080 is no address of this machine; /m,
+    ],
+    [["--port", `${port}`], new RegExp(`^llorch: Port ${port} is taken by .*pid ${process.pid}`, "m")],
+    [["--config", configFile(t, { tls })], /^llorch: .*\/nowhere\/cert\.pem/m],
+  ];
+  for (const [args, says] of refused) {
+    const { said, closed } = startUp(t, ...args);
+    assert.deepEqual(await closed, [2, null], said.err);
+    assert.match(said.err, says);
+    assert.doesNotMatch(said.err, /\n {4}at /);
+  }
+});
 
 test("up serves the demo model and leaves no process behind after Ctrl-C", async (t) => {
   const { child, line, closed } = startUp(t, "--json");

@@ -1,25 +1,23 @@
 // The one place where both daemons are started in one process: the orchestrator, then the engines, which it
 // is told of; and both down again in that order. It decides nothing and prints nothing.
 
-import { createWriteStream, existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { homedir, hostname } from "node:os";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import {
-  apiKeyEntry,
   type Config,
-  environment,
   OrchError,
   orchestratordConfig,
+  type PoolConfig,
   problemText,
   resolveConfig,
 } from "@llama-orch/contract";
-import type { ModelSwapper } from "@llama-orch/orchestratord";
+import type { ModelSwapper, RunningOrchestratord } from "@llama-orch/orchestratord";
 import type { Replicas } from "@llama-orch/pool-managerd";
-import { createClient } from "@llama-orch/sdk";
+import { engineEnvironment } from "./engine-environment.ts";
 import { exitCodes, Refusal } from "./failure.ts";
 import { StartBoard } from "./start-board.ts";
-import type { Installation, StartInstallation, UpWish } from "./up-command.ts";
+import { type Installation, isTakenPort, type StartInstallation, type UpWish } from "./up-command.ts";
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
@@ -29,15 +27,21 @@ export function installationStarter(variables: Variables): StartInstallation {
   return async (wish, signal) => {
     const hasNvidiaDriver = existsSync(driverFile);
     // Loaded here, since the other commands need neither daemon.
-    const [{ DirectoryTaken, readConfigFile, startOrchestratord }, { provisionLlamacpp, startReplicas }] =
-      await Promise.all([import("@llama-orch/orchestratord"), import("@llama-orch/pool-managerd")]);
+    const [
+      { readConfigFile, startOrchestratord, startFailure },
+      { LogFile, provisionLlamacpp, startReplicas },
+    ] = await Promise.all([import("@llama-orch/orchestratord"), import("@llama-orch/pool-managerd")]);
     const path = wish.configFile ?? (variables.ORCHD_POOLS_CONFIG?.trim() || undefined);
     const file = path === undefined ? demo(hasNvidiaDriver) : readFile(path, readConfigFile);
     const config = configOf(wish, variables, file);
-    const log = openLog(config.data_dir, wish);
+    const folder = prepareFolder(config.data_dir);
+    const log = new LogFile(join(config.data_dir, "up.log"), (error) =>
+      wish.onWarning(`Log lines cannot be written: ${(error as Error).message}.`),
+    );
+    const isOurs = ({ provisioning }: PoolConfig) => provisioning.mode !== "external";
     let replicas: Replicas | undefined;
     const swapper: ModelSwapper = {
-      runs: (poolId) => config.pools.find(({ id }) => id === poolId)?.provisioning.mode !== "external",
+      runs: (poolId) => config.pools.some((pool) => pool.id === poolId && isOurs(pool)),
       async swap(poolId, _from, toModelRef) {
         if (replicas !== undefined) return replicas.reload(poolId, toModelRef);
         return { ok: false, engineVersion: null, error: "The engines have not been started yet." };
@@ -45,25 +49,28 @@ export function installationStarter(variables: Variables): StartInstallation {
     };
     const orchestratord = await startOrchestratord({
       config: orchestratordConfig(config),
-      writeLog: log.write,
+      writeLog: (line) => log.write(line.trimEnd()),
       swapper,
-    }).catch((error: unknown) => {
-      log.close();
-      throw error instanceof DirectoryTaken ? new Refusal(error.message, exitCodes.usage) : error;
+    }).catch(async (error: unknown) => {
+      await log.close();
+      const says = startFailure(error);
+      // Who asked for a start can name who holds the port.
+      if (says === undefined || isTakenPort(error)) throw error;
+      throw new Refusal(says, exitCodes.usage);
     });
     const stop = async (atOnce: AbortSignal) => {
       await orchestratord.stop(atOnce);
       await replicas?.stop();
-      log.close();
+      await log.close();
     };
     try {
-      const board = new StartBoard(config);
+      const board = new StartBoard(config.pools);
       replicas = await startReplicas({
-        pools: config.pools,
-        folder: join(config.data_dir, "runtime"),
+        pools: config.pools.filter(isOurs),
+        folder,
         provisioner: provisionLlamacpp,
         machine: { hasNvidiaDriver },
-        env: engineVariables(variables),
+        env: engineEnvironment(variables),
         seed: Math.floor(Math.random() * 2 ** 32),
         log: (line) => log.write(JSON.stringify({ service: "pool-managerd", ...line })),
         announce(announcement) {
@@ -71,9 +78,8 @@ export function installationStarter(variables: Variables): StartInstallation {
           orchestratord.announce(announcement);
         },
       });
-      await board.serving(signal);
-      await takenIn(orchestratord.url, config, board, signal);
-      return installationOf(orchestratord.url, config, board, stop);
+      await board.serving(() => orchestratord.pools(), signal);
+      return installationOf(orchestratord, config, { isDemo: path === undefined }, board, stop);
     } catch (error) {
       await stop(AbortSignal.abort());
       throw error;
@@ -81,35 +87,17 @@ export function installationStarter(variables: Variables): StartInstallation {
   };
 }
 
-/**
- * What engines inherit: nothing that opens a door of this installation, and nothing that llama.cpp would take
- * for a flag.
- */
-function engineVariables(variables: Variables): Variables {
-  const ours = new Set(Object.entries(environment).flatMap(([name, { aliases }]) => [name, ...aliases]));
-  const theirs = Object.entries(variables).filter(
-    ([name]) => !ours.has(name) && !name.startsWith("LLAMA_ARG_"),
-  );
-  return Object.fromEntries(theirs);
-}
-
-/** Log lines go to a file: the terminal is for the person who typed `up`. */
-function openLog(dataDir: string, { onWarning }: UpWish) {
+/** Where engines and log lines go: the terminal is for the person who typed `up`. */
+function prepareFolder(dataDir: string): string {
+  const folder = join(dataDir, "runtime");
   try {
-    mkdirSync(join(dataDir, "runtime"), { recursive: true, mode: 0o700 });
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
   } catch (error) {
     const reason = (error as Error).message;
     const todo = "Choose another with --data-dir or LLORCH_DATA_DIR.";
     throw new Refusal(`The data directory ${dataDir} cannot be used: ${reason}. ${todo}`, exitCodes.usage);
   }
-  const file = createWriteStream(join(dataDir, "up.log"), { flags: "a", mode: 0o600 });
-  file.once("error", ({ message }) => onWarning(`Log lines cannot be written: ${message}.`));
-  return {
-    write(line: string) {
-      if (file.writable) file.write(line.endsWith("\n") ? line : `${line}\n`);
-    },
-    close: () => void file.end(),
-  };
+  return folder;
 }
 
 function configOf(wish: UpWish, variables: Variables, file: unknown): Config {
@@ -150,41 +138,40 @@ function readFile(path: string, read: (path: string) => unknown): unknown {
   }
 }
 
-const lookAgainMs = 20;
-
-/** The orchestrator asks an engine what it serves before it gives it work, so it has the last word. */
-async function takenIn(url: string, { auth }: Config, board: StartBoard, signal: AbortSignal): Promise<void> {
-  const [apiKey] = (auth.api_keys ?? []).map((entry) => apiKeyEntry(entry).key);
-  const client = createClient({
-    baseUrl: url,
-    ...(auth.token !== undefined && { token: auth.token }),
-    ...(apiKey !== undefined && { apiKey }),
-  });
-  for (;;) {
-    const { pools } = await client.listPools({ signal });
-    const lacks = pools.some(
-      ({ pool_id, replicas }) => replicas.filter(({ ready }) => ready).length < board.readyOf(pool_id),
-    );
-    if (!lacks) return;
-    await delay(lookAgainMs, undefined, { signal });
-  }
-}
-
 function installationOf(
-  url: string,
-  { pools, auth }: Config,
+  orchestratord: RunningOrchestratord,
+  { pools, auth, tls }: Config,
+  { isDemo }: { readonly isDemo: boolean },
   board: StartBoard,
   stop: Installation["stop"],
 ): Installation {
-  const [pool] = pools;
   const token = auth.token === undefined ? undefined : "Authorization: Bearer $LLORCH_API_TOKEN";
   const credential = auth.api_keys === undefined ? token : "X-API-Key: $LLORCH_API_KEY";
+  const serving = new Set(
+    orchestratord
+      .pools()
+      .pools.filter(({ replicas }) => replicas.some(({ ready }) => ready))
+      .map(({ pool_id }) => pool_id),
+  );
   return {
-    urls: { orchestrator: url },
+    urls: { orchestrator: orchestratord.url },
     pids: { llorch: process.pid, ...board.pids() },
-    model: pool?.model ?? "haiku",
-    compute: pool === undefined || pool.devices.length === 0 ? "cpu" : "cuda",
+    pools: pools.map((pool) => ({
+      id: pool.id,
+      model: pool.model,
+      engine: pool.engine,
+      where: whereOf(pool, isDemo),
+      serves: serving.has(pool.id),
+    })),
     ...(credential !== undefined && { credential }),
+    ...(tls !== undefined && { certificate: tls.cert_file }),
     stop,
   };
+}
+
+function whereOf({ provisioning, devices }: PoolConfig, isDemo: boolean): string {
+  if (provisioning.mode === "external") return "on an engine that runs elsewhere";
+  if (devices.length > 0) return devices.length === 1 ? "on the GPU" : `on ${devices.length} GPUs`;
+  if (!isDemo) return "on the CPU, as configured";
+  return "on the CPU: there is no usable NVIDIA GPU, so this shows the way and not the speed";
 }

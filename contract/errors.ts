@@ -213,7 +213,7 @@ export const errorTable = {
     retriable: false,
     family: "edge",
     advisory: [],
-    says: "The body is larger than 1 MiB (artifacts: 16 MiB).",
+    says: "The body is larger than 1 MiB (artifacts: 16 MiB). Send less, or in several parts.",
   },
   UNSUPPORTED_MEDIA_TYPE: {
     status: 415,

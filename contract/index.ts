@@ -33,6 +33,7 @@ export * from "./report.ts";
 export * from "./routes/faces.ts";
 export * from "./routes/route.ts";
 export * from "./sampling.ts";
+export * from "./schema-limits.ts";
 export * from "./session.ts";
 export * from "./stream.ts";
 export * from "./task.ts";

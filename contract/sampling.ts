@@ -2,6 +2,7 @@
 // and the resolved values travel with the task, so that a replay years later needs no profile of today.
 
 import Type, { type Static } from "typebox";
+import { schemaLimits } from "./schema-limits.ts";
 
 const stopMax = 16;
 
@@ -19,7 +20,14 @@ export const Sampling = Type.Object(
     presence_penalty: Type.Optional(Type.Number({ minimum: -2, maximum: 2 })),
     frequency_penalty: Type.Optional(Type.Number({ minimum: -2, maximum: 2 })),
     stop: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { maxItems: stopMax })),
-    json_schema: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+    json_schema: Type.Optional(
+      Type.Record(Type.String(), Type.Unknown(), {
+        description:
+          `A JSON schema of at most ${schemaLimits.bytes} bytes, with at most ${schemaLimits.properties} ` +
+          `properties in all, ${schemaLimits.enumValues} values in one enum, and ${schemaLimits.parts} parts ` +
+          "once each $ref is written out.",
+      }),
+    ),
   },
   { title: "Sampling", additionalProperties: false },
 );

@@ -8,6 +8,7 @@ import { JobId, ModelRef, PoolId, Seed, SessionId, TaskId, TenantId } from "./id
 import { count, requestTokensMax, yearMs } from "./number.ts";
 import { parser } from "./parse.ts";
 import { SamplerProfile, Sampling } from "./sampling.ts";
+import { schemaProblem } from "./schema-limits.ts";
 import { Determinism, EngineKind, Priority, Workload } from "./words.ts";
 
 export const ChatMessage = Type.Object(
@@ -133,6 +134,11 @@ export function parseTaskRequest(value: unknown): TaskRequest {
   const request = parseShape(value, named(value));
   const wrong = textRules.find((rule) => rule.breaks(request));
   if (wrong !== undefined) throw new OrchError("INVALID_PARAMS", wrong.says, { engine: request.engine });
+  const schema = request.sampling?.json_schema;
+  const problem = schema === undefined ? undefined : schemaProblem(schema);
+  if (problem !== undefined) {
+    throw new OrchError("INVALID_PARAMS", `sampling.json_schema: ${problem}`, { engine: request.engine });
+  }
   return request;
 }
 

@@ -82,6 +82,8 @@ export interface TaskCanceled extends At {
   readonly type: "TaskCanceled";
   readonly tenantId: string;
   readonly taskId: string;
+  /** Its admission never became safe: nobody was told of it, and its name is free again. */
+  readonly withdrawn?: true;
 }
 
 export interface ReadersChanged extends At {

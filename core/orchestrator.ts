@@ -143,10 +143,11 @@ const handlers: Handlers = {
   TaskSubmitted: (core, event) => {
     for (const set of submit(core, event)) placeIn(core, set);
   },
-  TaskCanceled: (core, { tenantId, taskId }) => {
+  TaskCanceled: (core, { tenantId, taskId, withdrawn }) => {
     const live = core.state.tasks.get(tenantId, taskId)?.live;
+    if (live !== undefined) cancel(core, live, "client");
+    if (withdrawn) core.state.tasks.delete(tenantId, taskId);
     if (live === undefined) return;
-    cancel(core, live, "client");
     // What it held up while it waited for memory may run now.
     placeIn(core, core.state.sets.get(live.setId));
   },

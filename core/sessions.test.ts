@@ -29,6 +29,7 @@ test("an unknown session answers the defaults and is not created", () => {
     turns: 0,
     kv_bytes: 0,
     kv_warmth: false,
+    kv_migrated: false,
     tokens_budget_remaining: 500,
     time_budget_remaining_ms: 600_000,
     cost_budget_remaining: 0,

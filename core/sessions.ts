@@ -137,6 +137,8 @@ export function sessionInfo(state: State, nowMs: number, tenantId: string, sessi
     turns: session?.turns ?? 0,
     kv_bytes: 0,
     kv_warmth: session?.kvWarm ?? false,
+    // No state of an engine ever moves to another one.
+    kv_migrated: false,
     tokens_budget_remaining: left(budgets.tokens, "tokens", 0),
     time_budget_remaining_ms: left(budgets.timeMs, "timeMs", ttl),
     cost_budget_remaining: left(budgets.cost, "cost", 0),

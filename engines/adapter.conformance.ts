@@ -238,6 +238,22 @@ function testOffers(it: Bound): void {
     assert.equal(await it.adapter.countTokens(body, signal()), chat.end.promptTokens);
   });
 
+  test("inputs are counted each for itself, and the longest counts", async () => {
+    const { features, ctxMax, prompt } = it.engine.facts;
+    if (!features.includes("embedding")) return;
+    const count = (inputs: string[]) => it.adapter.countTokens({ inputs }, signal());
+    const alone = await count([prompt]);
+    assert.equal(
+      alone,
+      (await it.run({ workload: "embedding", body: { inputs: [prompt] } })).end.promptTokens,
+    );
+    assert.equal(await count(["a", prompt, "a"]), alone);
+    const many = Array.from({ length: ctxMax }, () => prompt);
+    assert.equal(await count(many), alone);
+    const behind = await it.adapter.countTokens({ query: "a", inputs: ["a", prompt] }, signal());
+    assert.equal(behind - alone, await it.adapter.countTokens({ prompt: "a" }, signal()));
+  });
+
   test("a JSON schema is obeyed where the engine offers it", async () => {
     if (!it.engine.facts.features.includes("json_schema")) return;
     const json_schema = { type: "object", properties: { a: { const: 1 } }, required: ["a"] };

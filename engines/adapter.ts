@@ -15,7 +15,10 @@ export interface Adapter {
    * @throws EngineError, never anything else but the signal's own reason
    */
   submit(attempt: AttemptRequest, signal: AbortSignal): AsyncIterable<TokenBatch>;
-  /** Tokens of the prompt as the engine will see it, template included. @throws EngineError */
+  /**
+   * Tokens of the prompt as the engine will see it, template included. Of several inputs those of the
+   * longest, behind the query where there is one, since each is read alone. @throws EngineError
+   */
   countTokens(body: TaskBody, signal: AbortSignal): Promise<number>;
   /** Closes idle connections; attempts that run are not its business. */
   close(): Promise<void>;

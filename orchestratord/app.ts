@@ -17,6 +17,7 @@ import type { Clock } from "./clock.ts";
 import { Endings } from "./endings.ts";
 import { Followings } from "./followings.ts";
 import { Loop } from "./loop.ts";
+import type { Observer } from "./observer.ts";
 import { type Performers, performer } from "./perform.ts";
 import { type ModelSwapper, Reloads } from "./reloads.ts";
 import { Directory } from "./replicas/directory.ts";
@@ -25,11 +26,14 @@ import { promptCounter } from "./replicas/prompt-counter.ts";
 import { hiderOf, secretsOf } from "./secrets.ts";
 import { settingsOf } from "./settings.ts";
 import type { Store } from "./store/store.ts";
+import { WatchedStore } from "./store/watched.ts";
 import { Pulse } from "./streaming/pulse.ts";
+import { Replays } from "./streaming/replays.ts";
 import type { Segments } from "./streaming/segments.ts";
 import { type StreamSettings, TaskStream } from "./streaming/task-stream.ts";
 import { streamAgain } from "./streaming/transcript.ts";
 import { Submissions } from "./submissions.ts";
+import type { TaskRecord } from "./task-record.ts";
 import { taskViews } from "./task-views.ts";
 import { Tasks } from "./tasks.ts";
 import type { Log } from "./telemetry/log.ts";
@@ -66,8 +70,9 @@ export interface App {
 }
 
 export function createApp(options: AppOptions): App {
-  const { config, clock, store, artifacts, segments } = options;
+  const { config, clock, artifacts, segments } = options;
   const parts = assemble(options, () => external);
+  const { store } = parts;
   const { loop, directory, attempts, endings } = parts;
   loop.post({ type: "Configured", settings: settingsOf(config) });
   for (const { model } of config.pools) {
@@ -83,7 +88,11 @@ export function createApp(options: AppOptions): App {
     clock,
     pollMs,
   });
-  const sweeper = setInterval(() => void artifacts.sweep(clock.nowMs()), sweepEveryMs).unref();
+  const sweep = () =>
+    artifacts
+      .sweep(clock.nowMs())
+      .catch((error) => parts.telemetry.trouble("Old documents could not be removed.", error));
+  const sweeper = setInterval(() => void sweep(), sweepEveryMs).unref();
   return {
     application: applicationOf(options, parts),
     announce,
@@ -100,6 +109,7 @@ export function createApp(options: AppOptions): App {
       await attempts.close();
       await endings.idle();
       await Promise.all([external.close(), directory.close()]);
+      parts.replays.close();
       parts.pulse.close();
       await artifacts.close();
       segments.close();
@@ -113,16 +123,21 @@ type Parts = ReturnType<typeof assemble>;
 
 /** Every part, each handed what it needs, around the loop that they all report into. */
 function assemble(options: AppOptions, external: () => ExternalWatch) {
-  const { config, clock, store, artifacts, segments, seed } = options;
+  const { config, clock, artifacts, segments, seed } = options;
   const core = new Orchestrator(seed);
   const tasks = new Tasks(config.retention.idempotency_ms);
   const telemetry = new Telemetry({ ...options, core, tasks });
   const bind = (address: EngineAddress) => bindAdapter(address, { seed });
   const post: Loop["post"] = (happening) => loop.post(happening);
+  const onFull = (full: boolean) => post({ type: "StorageChanged", full });
+  const store = new WatchedStore({ store: options.store, clock, onFull });
   const pollMs = config.nodes.poll_interval_ms;
   const directory = new Directory({ bind, post, clock, pollMs, expected: expectedOf(config) });
   const pulse = new Pulse({ clock });
   const streams = streamMaker({ config, clock, segments, pulse, telemetry, post });
+  const load = async (tenantId: string, transcriptId: string) =>
+    (await artifacts.get(tenantId, transcriptId)) as unknown as Transcript | undefined;
+  const replays = new Replays({ clock, load, ...streams });
   const counter = promptCounter(core, directory);
   const hide = hiderOf(secretsOf(config)) ?? ((text: string) => text);
   const onReconnect = () => telemetry.reconnected();
@@ -140,6 +155,7 @@ function assemble(options: AppOptions, external: () => ExternalWatch) {
       post,
       hide,
       onBroken,
+      onBug: bugEnder(options.log, telemetry),
       observer: telemetry,
     }),
     endings: new Endings({ clock, tasks, store, artifacts, observer: telemetry }),
@@ -148,10 +164,23 @@ function assemble(options: AppOptions, external: () => ExternalWatch) {
     waitingPulse: new WaitingPulse(core, tasks, clock),
     drains: { recorded: Promise.resolve() },
   };
-  const perform = performer(performersOf(performing, tasks, store), telemetry);
+  const perform = performer(performersOf(performing, tasks, store, telemetry), telemetry);
   const loop: Loop = new Loop({ core, clock, perform });
-  const followings = new Followings({ core, clock, tasks, artifacts, config, onReconnect, ...streams });
-  return { ...performing, core, tasks, telemetry, bind, directory, pulse, followings, shown, loop };
+  const followings = new Followings({ core, clock, tasks, store, replays, config, onReconnect });
+  return {
+    ...performing,
+    core,
+    tasks,
+    store,
+    telemetry,
+    bind,
+    directory,
+    pulse,
+    replays,
+    followings,
+    shown,
+    loop,
+  };
 }
 
 interface Performing {
@@ -165,7 +194,19 @@ interface Performing {
   readonly drains: { recorded: Promise<void> };
 }
 
-function performersOf(parts: Performing, tasks: Tasks, store: Store): Performers {
+/** What must never happen is said, and then ends the process: going on could break what was promised. */
+function bugEnder(log: Log, telemetry: Telemetry) {
+  return (error: unknown, record: TaskRecord): void => {
+    telemetry.trouble("A bug ends the daemon.", error, record);
+    const leave = () =>
+      queueMicrotask(() => {
+        throw error;
+      });
+    log.end().then(leave, leave);
+  };
+}
+
+function performersOf(parts: Performing, tasks: Tasks, store: Store, observer: Observer): Performers {
   const { submissions, attempts, endings, reloads, timers, waitingPulse, drains } = parts;
   const nothing = () => {};
   return {
@@ -181,6 +222,8 @@ function performersOf(parts: Performing, tasks: Tasks, store: Store): Performers
     EndTask: (effect) => endings.end(effect),
     DrainPool: ({ poolId, deadlineAtMs }) => {
       drains.recorded = store.commit([{ fact: "drained", poolId, deadlineAtMs }]);
+      // A drain for a reload has nobody who waits for its record.
+      drains.recorded.catch((error) => observer.trouble("A drain could not be recorded.", error));
     },
     EndDrain: nothing,
     SwapModel: (effect) => reloads.swap(effect),
@@ -192,8 +235,8 @@ function performersOf(parts: Performing, tasks: Tasks, store: Store): Performers
 }
 
 /** What HTTP may ask, answered by the parts. */
-function applicationOf({ clock, store, artifacts }: AppOptions, parts: Parts): Application {
-  const { core, tasks, loop, submissions, followings, reloads, telemetry, shown, drains } = parts;
+function applicationOf({ clock, artifacts }: AppOptions, parts: Parts): Application {
+  const { store, core, tasks, loop, submissions, followings, reloads, telemetry, shown, drains } = parts;
   const requirePool = (poolId: string): void => {
     if (core.state.pools.has(poolId)) return;
     throw new OrchError("NOT_FOUND", `There is no pool ${poolId}; GET /v2/pools lists them.`);
@@ -220,9 +263,9 @@ function applicationOf({ clock, store, artifacts }: AppOptions, parts: Parts): A
     },
     async reload(poolId, { new_model_ref: modelRef, drain_deadline_ms: deadlineMs = reloadDrainMs }) {
       requirePool(poolId);
-      const isServed = core.state.pools.get(poolId)?.modelRef === modelRef && shown.poolHealth(poolId).ready;
-      // Nothing is drained for a swap that nobody could carry out.
-      if (!isServed && !reloads.canSwap(poolId)) throw nobodySwaps(poolId);
+      const isItsOwn = core.state.pools.get(poolId)?.modelRef === modelRef;
+      // Nothing is drained for a swap that nobody could carry out; its own model only brings a pool back.
+      if (!isItsOwn && !reloads.canSwap(poolId)) throw nobodySwaps(poolId);
       return reloads.request(poolId, modelRef, deadlineMs);
     },
     metrics: () => telemetry.registry.text(),
@@ -277,7 +320,7 @@ function streamMaker({ config, telemetry, post, ...parts }: StreamParts) {
         onReaders: (readers) => post({ type: "ReadersChanged", jobId, readers }),
         onMetricsDropped: (count) => telemetry.dropped(jobId, count),
       }),
-    streamAgain: (transcript: Transcript, transcriptId: string) =>
-      streamAgain({ transcript, transcriptId, ...shared }),
+    make: (transcript: Transcript, transcriptId: string, onReaders: (count: number) => void) =>
+      streamAgain({ transcript, transcriptId, onReaders, ...shared }),
   };
 }

@@ -1,8 +1,9 @@
 // The attempts that run: each is started on the replica the core chose, relayed into its task's stream, and
 // reported until it has ended. Nothing here decides whether there will be another.
 
-import type { MetricsFrame, StartedFrame } from "@llama-orch/contract";
-import type { AbortAttempt, AttemptEnded, DispatchAttempt, Orchestrator } from "@llama-orch/core";
+import assert from "node:assert/strict";
+import type { MetricsFrame, StartedFrame, TaskBody } from "@llama-orch/contract";
+import type { AbortAttempt, AttemptEnded, DispatchAttempt, Ending, Orchestrator } from "@llama-orch/core";
 import type { Clock } from "./clock.ts";
 import type { Happening } from "./loop.ts";
 import type { Observer } from "./observer.ts";
@@ -23,6 +24,8 @@ export interface AttemptsOptions {
   readonly observer: Observer;
   /** The connection to the engine of a replica broke, or could not be made. */
   readonly onBroken: (poolId: string, replicaId: string) => void;
+  /** An attempt did what it never may; the daemon cannot go on. */
+  readonly onBug: (error: unknown, record: TaskRecord) => void;
   /** Takes secrets out of what engines say, which readers and logs get to see. */
   readonly hide: Hide;
 }
@@ -89,18 +92,20 @@ export class Attempts {
     signal: AbortSignal,
     before: Promise<void> | undefined,
   ): Promise<void> {
-    const { directory, store, clock, observer } = this.#options;
-    const { poolId, replicaId, epoch, attempt, resume, limits } = dispatch;
+    const { directory, clock, observer, onBug } = this.#options;
+    const { poolId, replicaId, epoch, resume, limits } = dispatch;
+    const notStarted = (ending: Ending) =>
+      this.#report(record, dispatch, endedBeforeStart(record, dispatch, ending));
     try {
       // No frame before the admission is safe, and two attempts never write into one stream.
       await before;
-      await record.admitted;
+      const refused = await record.admitted;
+      if (refused !== undefined || record.outcome !== undefined) return notStarted({ kind: "aborted" });
+      const body = await this.#bodyOf(record);
+      if (record.outcome !== undefined) return notStarted({ kind: "aborted" });
+      if (body === undefined) return notStarted(unreadable);
       const replica = directory.find(poolId, replicaId, epoch);
-      const body = await store.body(record.jobId);
-      if (replica === undefined || body === undefined) {
-        const message = replica === undefined ? "The replica is gone." : "The task is over.";
-        return this.#report(record, dispatch, lostBeforeStart(record, attempt, message));
-      }
+      if (replica === undefined) return notStarted(gone);
       const { engineVersion, modelDigest } = replica.props;
       record.placed = { poolId, replicaId, engineVersion, modelDigest, dispatch };
       if (!record.stream.isStarted && !record.stream.isOver) record.stream.started(startedFrame(record));
@@ -126,9 +131,26 @@ export class Attempts {
         clock,
       });
     } catch (error) {
-      observer.trouble("An attempt could not be relayed.", error, record);
-      this.#report(record, dispatch, lostBeforeStart(record, attempt, "The relay failed; see the log."));
+      // Whoever relays has an ending for everything that engines and disks can do.
+      onBug(error, record);
     }
+  }
+
+  /** Undefined where the store cannot be read. */
+  async #bodyOf(record: TaskRecord): Promise<TaskBody | undefined> {
+    const { store, observer } = this.#options;
+    let body: TaskBody | undefined;
+    try {
+      body = await store.body(record.jobId);
+    } catch (error) {
+      observer.trouble("The texts of a task could not be read.", error, record);
+      return undefined;
+    }
+    assert(
+      body !== undefined || record.outcome !== undefined,
+      `Task ${record.jobId} lives without its texts.`,
+    );
+    return body;
   }
 
   #report(record: TaskRecord, dispatch: DispatchAttempt, report: AttemptReport): void {
@@ -162,7 +184,8 @@ export class Attempts {
       tokens_budget_remaining: progress.budget.tokens,
       time_budget_remaining_ms: progress.budget.timeMs,
       cost_budget_remaining: progress.budget.cost,
-      ...(resumed && { kv_migrated: false, resumed: dispatch.resume, attempt: dispatch.attempt }),
+      kv_migrated: false,
+      ...(resumed && { resumed: dispatch.resume, attempt: dispatch.attempt }),
       ...(dispatch.preempted && { preempted: true, resumable: true }),
     };
     record.stream.metrics(frame, { ...frame, human: humanOf(record, frame) });
@@ -196,18 +219,27 @@ export function startedFrame({ answer, jobId, task, placed, samplerProfile }: Ta
   };
 }
 
-function lostBeforeStart(
+/** Nobody's fault: whoever watches its process says in a moment what became of it. */
+const gone: Ending = { kind: "lost", reason: "restart", message: "The replica is gone." };
+
+const unreadable: Ending = {
+  kind: "refused",
+  code: "INTERNAL",
+  message: "The store cannot read the texts of the task. See the daemon's log, then send the task again.",
+};
+
+function endedBeforeStart(
   { jobId, stream, tokensOut }: TaskRecord,
-  attempt: number,
-  message: string,
+  { attempt }: DispatchAttempt,
+  ending: Ending,
 ): Omit<AttemptEnded, "seq" | "nowMs"> {
   return {
     type: "AttemptEnded",
     jobId,
     attempt,
-    ending: { kind: "lost", reason: "reset", message },
+    ending,
     frames: stream.frames,
-    continuable: stream.idsDelivered() !== undefined,
+    continuable: stream.hasExactIds,
     tokensOut,
     attemptTokens: 0,
     promptTokens: 0,

@@ -2,10 +2,8 @@
 // on the second. Exit code 2 is for what an operator has to change.
 
 import { loadConfig } from "./config.ts";
-import { DirectoryTaken } from "./data-directory.ts";
 import { type RunningOrchestratord, startOrchestratord } from "./start.ts";
-
-const usage = 2;
+import { startFailure, usageExitCode } from "./start-failure.ts";
 
 export async function runDaemon(): Promise<void> {
   const loaded = loadConfig();
@@ -15,23 +13,16 @@ export async function runDaemon(): Promise<void> {
     if (daemon !== undefined) stopOnSignals(daemon);
   } else {
     for (const problem of loaded.problems) console.error(problem);
-    process.exitCode = usage;
+    process.exitCode = usageExitCode;
   }
 }
 
 /** Undefined when an operator can do something about it; anything else is a bug and ends the process. */
-function refuse(error: Error & { code?: string; port?: number }): undefined {
-  const { code, message, port } = error;
-  if (code === "EADDRINUSE") {
-    console.error(
-      `Port ${port} is taken by another process. Stop it, or set auth.bind_addr (--addr) to another one.`,
-    );
-  } else if (error instanceof DirectoryTaken || code === "EACCES" || code === "EADDRNOTAVAIL") {
-    console.error(message);
-  } else {
-    throw error;
-  }
-  process.exitCode = usage;
+function refuse(error: unknown): undefined {
+  const sentence = startFailure(error);
+  if (sentence === undefined) throw error;
+  console.error(sentence);
+  process.exitCode = usageExitCode;
 }
 
 function stopOnSignals(daemon: RunningOrchestratord): void {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -28,7 +28,9 @@ test("the directory and what lies in it are for their owner alone", (t) => {
   const path = folder(t);
   const held = takeDataDirectory(path);
   assert.equal(statSync(path).mode & 0o777, 0o700);
-  assert.equal(statSync(join(path, "daemon.lock")).mode & 0o777, 0o600);
+  const names = readdirSync(path);
+  assert.deepEqual(names.sort(), ["daemon.lock", "daemon.lock-journal", "daemon.pid"]);
+  for (const name of names) assert.equal(statSync(join(path, name)).mode & 0o777, 0o600, name);
   held.release();
 });
 

@@ -1,7 +1,7 @@
 // The folder a daemon keeps everything in. It belongs to one daemon at a time: the lock is the database
 // engine's own file lock, which the system gives back however the process ends.
 
-import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 
@@ -17,6 +17,9 @@ export function takeDataDirectory(path: string): DataDirectory {
   mkdirSync(path, { recursive: true, mode: 0o700 });
   chmodSync(path, 0o700);
   const holder = join(path, "daemon.pid");
+  // SQLite gives its journal the mode of the file beside it, so that has to be right before it is opened.
+  closeSync(openSync(join(path, "daemon.lock"), "a", 0o600));
+  chmodSync(join(path, "daemon.lock"), 0o600);
   const lock = new DatabaseSync(join(path, "daemon.lock"));
   try {
     lock.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;");
@@ -30,7 +33,6 @@ export function takeDataDirectory(path: string): DataDirectory {
       { cause },
     );
   }
-  chmodSync(join(path, "daemon.lock"), 0o600);
   writeFileSync(holder, String(process.pid), { mode: 0o600 });
   return {
     path,

@@ -28,10 +28,12 @@ export class Endings {
     this.#options = options;
   }
 
-  end({ jobId, outcome }: EndTask): void {
+  end({ jobId, outcome: decided }: EndTask): void {
     const { tasks, clock } = this.#options;
     const record = tasks.job(jobId) as TaskRecord;
     record.stream.closeGate();
+    // The core hears of a running attempt's tokens once a second; what readers have had is known here.
+    const outcome = { ...decided, tokensOut: Math.max(decided.tokensOut, record.stream.tokensOut) };
     record.outcome = outcome;
     record.state = outcome.kind;
     record.code = outcome.kind === "failed" ? outcome.code : undefined;
@@ -49,8 +51,11 @@ export class Endings {
   }
 
   async #finish(record: TaskRecord, outcome: Outcome): Promise<void> {
-    await record.admitted;
     const { stream } = record;
+    if ((await record.admitted) !== undefined) {
+      this.#options.tasks.forget(record);
+      return stream.release();
+    }
     if (!stream.isStarted) stream.started(startedFrame(record));
     const transcript = await this.#keep(record, outcome);
     const known = transcript === undefined ? {} : { transcript };

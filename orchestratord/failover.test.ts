@@ -159,7 +159,7 @@ test("a single engine that refuses every attempt exhausts its task before the fi
   assert.ok(data.retry_after_ms >= 1);
 });
 
-test("a task that waits while its engine goes away runs on the one that is left", async (t) => {
+test("a task that waits while its engine goes away runs on the one that is left, and health says why [CHK-L-04]", async (t) => {
   const two = await running(t, { engines: [paced, paced], pool: { timeouts } });
   await two.engines[0]?.faults({ stall_after: 1 });
   for (const id of ["a", "b", "c"]) await two.client.submit({ task_id: id, session_id: id, max_tokens: 20 });

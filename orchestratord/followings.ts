@@ -1,25 +1,25 @@
 // From a task's name to what a reader can follow: its live stream, or for a while after its end the stream
 // that its transcript gives again.
 
-import { OrchError, type OrchestratordConfig, type Transcript } from "@llama-orch/contract";
+import { OrchError, type OrchestratordConfig } from "@llama-orch/contract";
 import type { Orchestrator } from "@llama-orch/core";
 import type { Caller, Followed } from "./application.ts";
-import type { Artifacts } from "./artifacts/artifacts.ts";
 import type { Clock } from "./clock.ts";
+import type { EndedTask, Store } from "./store/store.ts";
+import type { Replays } from "./streaming/replays.ts";
 import type { Followable } from "./streaming/task-stream.ts";
-import { budgetOf } from "./submissions.ts";
-import type { TaskRecord } from "./task-record.ts";
+import { budgetOf, sessionBudget } from "./submissions.ts";
 import type { Tasks } from "./tasks.ts";
 
 export interface FollowingsOptions {
   readonly core: Orchestrator;
   readonly clock: Clock;
   readonly tasks: Tasks;
-  readonly artifacts: Artifacts;
+  readonly store: Store;
+  readonly replays: Replays;
   readonly config: OrchestratordConfig;
   /** A reader came back for the rest of a stream. */
   readonly onReconnect: () => void;
-  readonly streamAgain: (transcript: Transcript, transcriptId: string) => Followable;
 }
 
 export class Followings {
@@ -32,13 +32,28 @@ export class Followings {
   async follow(taskId: string, { tenantId }: Caller): Promise<Followed> {
     const { tasks, core, clock } = this.#options;
     const record = tenantId === undefined ? tasks.findAny(taskId) : tasks.find(tenantId, taskId);
-    if (record === undefined) {
-      throw new OrchError("NOT_FOUND", `There is no task ${taskId}. Hand it in with POST /v1/tasks first.`);
+    if (record === undefined) return this.#followForgotten(tenantId, taskId);
+    const refused = await record.admitted;
+    if (refused !== undefined) throw refused;
+    if (record.isReleased) {
+      const { endedAtMs: atMs = 0, transcript } = record;
+      const { tenantId: owner } = record.task;
+      const ended = { tenantId: owner, taskId, atMs, ...(transcript !== undefined && { transcript }) };
+      return this.#again(ended);
     }
-    await record.admitted;
-    const stream = record.isReleased ? await this.#again(record) : record.stream;
-    const budget = budgetOf(core, record.jobId, record.task, clock.nowMs());
-    return { stream: this.#counted(stream), budget };
+    return {
+      stream: this.#counted(record.stream),
+      budget: budgetOf(core, record.jobId, record.task, clock.nowMs()),
+    };
+  }
+
+  /** Lists show so many tasks and no more; their streams are served for as long as was promised. */
+  async #followForgotten(tenantId: string | undefined, taskId: string): Promise<Followed> {
+    const { store } = this.#options;
+    const ended = await store.transcript(tenantId, taskId);
+    if (ended !== undefined) return this.#again(ended);
+    if ((await store.remembered(tenantId, taskId)) !== undefined) throw gone(taskId, undefined);
+    throw new OrchError("NOT_FOUND", `There is no task ${taskId}. Hand it in with POST /v1/tasks first.`);
   }
 
   /** A position that the stream refuses is no reconnect. */
@@ -52,18 +67,28 @@ export class Followings {
     };
   }
 
-  async #again(record: TaskRecord) {
-    const { artifacts, clock, config, streamAgain } = this.#options;
-    const { transcript: id, task } = record;
-    const sinceEndMs = clock.nowMs() - (record.endedAtMs as number);
-    const document =
-      id === undefined || sinceEndMs > config.retention.streams_ms
-        ? undefined
-        : await artifacts.get(task.tenantId, id);
-    if (document === undefined) {
-      const hint = id === undefined ? "" : ` Its transcript may still be read: GET /v1/artifacts/${id}.`;
-      throw new OrchError("GONE", `The stream of task ${task.taskId} is no longer served.${hint}`);
-    }
-    return streamAgain(document as unknown as Transcript, id as string);
+  /** The place of the session's budget is in the transcript: everything else of the task may be forgotten. */
+  async #again({ tenantId, taskId, atMs, transcript: id }: Ended): Promise<Followed> {
+    const { core, clock, config, replays } = this.#options;
+    if (id === undefined) throw gone(taskId, undefined);
+    if (clock.nowMs() - atMs > config.retention.streams_ms) throw gone(taskId, id);
+    const replay = await replays.of(tenantId, id);
+    if (replay === undefined) throw gone(taskId, undefined);
+    const { stream, sessionId } = replay;
+    return {
+      stream: this.#counted(stream),
+      budget: sessionBudget(core, { tenantId, sessionId }, clock.nowMs()),
+    };
   }
+}
+
+type Ended = Pick<EndedTask, "tenantId" | "taskId" | "atMs" | "transcript">;
+
+/** @param transcript where it may still be read */
+function gone(taskId: string, transcript: string | undefined): OrchError {
+  const next =
+    transcript === undefined
+      ? "Send the task again under another task_id."
+      : `Its transcript may still be read: GET /v1/artifacts/${transcript}.`;
+  return new OrchError("GONE", `The stream of task ${taskId} is no longer served. ${next}`);
 }

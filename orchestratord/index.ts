@@ -4,3 +4,4 @@ export { readConfigFile } from "./config-file.ts";
 export { DirectoryTaken } from "./data-directory.ts";
 export type { ModelSwapper, SwapResult } from "./reloads.ts";
 export { type RunningOrchestratord, type StartOptions, startOrchestratord } from "./start.ts";
+export { startFailure, usageExitCode } from "./start-failure.ts";

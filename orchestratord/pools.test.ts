@@ -119,6 +119,9 @@ test("the lists of pools and tasks fit their shapes, and a page goes on where th
   const { body: none } = await client.get("/v2/tasks?state=running");
   assert.deepEqual(none, { tasks: [] });
   assert.equal((await client.get("/v2/tasks?state=nonsense")).status, 400);
+  const { status, body: refusal } = await client.get("/v2/tasks?cursor=zzz");
+  assert.deepEqual([status, refusal.code], [400, "INVALID_PARAMS"]);
+  assert.match(refusal.message, /^cursor: given "zzz"/);
 });
 
 test(
@@ -196,6 +199,29 @@ test(
   },
 );
 
+test("a reload serves the new model whole, or leaves health, version and model_state as they were [OC-CTRL-2003]", async (t) => {
+  let works = false;
+  const swapper = {
+    swap: async () =>
+      works
+        ? { ok: true, engineVersion: "fake-1" }
+        : { ok: false, engineVersion: "fake-1", error: "The file is damaged." },
+  };
+  const { client } = await running(t, { swapper });
+  const reload = () => client.call("POST", "/v1/pools/pool-0/reload", { new_model_ref: "sonnet" });
+  const before = await stateOf(client);
+  const refused = await reload();
+  assert.deepEqual([refused.status, refused.body.last_error], [409, "The file is damaged."]);
+  assert.deepEqual(await stateOf(client), before);
+  assert.equal((await client.submit({ task_id: "old" })).status, 202);
+  await client.read("old");
+  works = true;
+  const { status, body } = await reload();
+  assert.deepEqual([status, body.model_ref, body.engine_version], [200, "sonnet", "fake-1"]);
+  assert.equal((await client.submit({ model_ref: "haiku" })).status, 503);
+  assert.equal((await client.submit({ model_ref: "sonnet" })).status, 202);
+});
+
 test("a reload that nobody here could carry out is refused before anything is drained", async (t) => {
   const swapper = { runs: () => false, swap: () => assert.fail("It was asked to swap.") };
   const { client, engines, log } = await running(t, { swapper });
@@ -213,13 +239,23 @@ test("a reload that nobody here could carry out is refused before anything is dr
   await client.cancel("busy");
 });
 
-async function stateOf() {
-  const { client } = shared;
+async function stateOf(client = shared.client) {
   const { body: health } = await client.get("/v1/pools/pool-0/health");
   const { body: pools } = await client.get("/v2/pools");
   const { body: metrics } = await client.get("/metrics");
   return { health, pools, gauges: (metrics as string).match(/^(model_state|pool_ready).*$/gm) };
 }
+
+test("a drained pool whose engines run elsewhere is brought back by asking for its own model", async (t) => {
+  const { client } = await running(t, {});
+  await client.call("POST", "/v1/pools/pool-0/drain", { deadline_ms: 0 });
+  assert.equal((await client.get("/v1/pools/pool-0/health")).body.draining, true);
+  const own = (await client.get("/v2/pools")).body.pools[0].model_ref;
+  const { status } = await client.call("POST", "/v1/pools/pool-0/reload", { new_model_ref: own });
+  assert.equal(status, 200);
+  assert.equal((await client.get("/v1/pools/pool-0/health")).body.ready, true);
+  assert.equal((await client.submit({ task_id: "after", session_id: "after", max_tokens: 2 })).status, 202);
+});
 
 test("a reload that succeeds answers 200 once the new model serves, and shows it as active [ORCH-2102, CHK-L-02]", async (t) => {
   const asked: string[][] = [];

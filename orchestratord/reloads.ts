@@ -1,6 +1,7 @@
 // Reloads that somebody waits for: the core says when a pool is empty, whoever runs its engines swaps the
 // model, and the core's answer goes to everybody who asked for that pool.
 
+import assert from "node:assert/strict";
 import { OrchError, type ReloadReply } from "@llama-orch/contract";
 import type { AnswerReload, SwapModel } from "@llama-orch/core";
 import type { Happening } from "./loop.ts";
@@ -49,9 +50,14 @@ export class Reloads {
     });
   }
 
-  /** Only for pools of which `canSwap` is true: it is asked before a pool is drained. */
+  /** Engines that nobody here runs keep their model: asking for it brings their drained pool back. */
   swap({ poolId, fromModelRef, toModelRef }: SwapModel): void {
-    const swapper = this.#swapper as ModelSwapper;
+    const swapper = this.#swapper;
+    if (swapper === undefined || !this.canSwap(poolId)) {
+      assert(fromModelRef === toModelRef, `Nobody could give pool ${poolId} another model.`);
+      this.#post({ type: "ReloadEnded", poolId, ok: true, engineVersion: null });
+      return;
+    }
     void swapper.swap(poolId, fromModelRef, toModelRef).then((result) => {
       this.#post({ type: "ReloadEnded", poolId, ...result });
     });

@@ -14,7 +14,7 @@ const { client } = await running(
 
 const at = (id: string) => client.get(`/v1/sessions/${id}`);
 
-test("a session nobody has used shows the defaults, and all seven fields [ORCH-2004, CHK-K-01]", async () => {
+test("a session nobody has used shows the defaults, all seven fields among them [ORCH-2004, CHK-K-01]", async () => {
   const { status, body } = await at("unused");
   assert.equal(status, 200);
   assert.deepEqual(parser(SessionInfo).problems(body), []);
@@ -23,6 +23,7 @@ test("a session nobody has used shows the defaults, and all seven fields [ORCH-2
     turns: 0,
     kv_bytes: 0,
     kv_warmth: false,
+    kv_migrated: false,
     tokens_budget_remaining: 100,
     time_budget_remaining_ms: 600_000,
     cost_budget_remaining: 1,
@@ -107,4 +108,28 @@ test("a best-effort session is warm where it was served before, and cold where i
   assert.equal(moved.line.kv_warmth, false);
   assert.equal(moved.frames.find(({ event }) => event === "metrics")?.data.kv_warmth, false);
   assert.equal((await two.client.get("/v1/sessions/warm")).body.kv_warmth, false);
+});
+
+test("a session that lands on another replica is cold there, in frames, session and log, and nothing moved along [ORCH-3023]", async (t) => {
+  const two = await running(t, { engines: [{}, {}], pool: { determinism: "best_effort" } });
+  const prompt = "the same words every time";
+  const run = async (task_id: string) => {
+    await two.client.submit({ task_id, session_id: "moving", prompt });
+    const frames = await two.client.frames(task_id);
+    const { body: session } = await two.client.get("/v1/sessions/moving");
+    return {
+      metrics: frames.filter(({ event }) => event === "metrics"),
+      line: await two.log.ended(task_id),
+      session,
+    };
+  };
+  const first = await run("m1");
+  assert.equal((await run("m2")).session.kv_warmth, true);
+  await two.client.call("POST", `/v1/pools/${first.line.pool_id}/drain`, { deadline_ms: 0 });
+  const moved = await run("m3");
+  assert.notEqual(moved.line.pool_id, first.line.pool_id);
+  assert.ok(moved.metrics.length > 0);
+  for (const told of [...moved.metrics.map(({ data }) => data), moved.session, moved.line]) {
+    assert.deepEqual([told.kv_warmth, told.kv_migrated], [false, false]);
+  }
 });

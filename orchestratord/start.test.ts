@@ -65,6 +65,13 @@ test(
   },
 );
 
+test("whoever carries the daemon is told of its pools what HTTP would say", async (t) => {
+  const { client, daemon } = await running(t);
+  const [pool] = daemon.pools().pools;
+  assert.deepEqual([pool?.pool_id, pool?.health.ready], ["pool-0", true]);
+  assert.deepEqual(daemon.pools(), (await client.get("/v2/pools")).body);
+});
+
 test("a second signal ends at once", async (t) => {
   const { client, engines, stop } = await running(t, { config: { shutdown_ms: 60_000 } });
   await engines[0]?.faults({ stall_after: 3 });

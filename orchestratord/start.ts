@@ -2,7 +2,7 @@
 // the parts, the listener last; down in the other direction. `main.ts` and `llorch up` both come in here.
 
 import { join } from "node:path";
-import type { OrchestratordConfig, ReplicaAnnouncement } from "@llama-orch/contract";
+import type { OrchestratordConfig, PoolList, ReplicaAnnouncement } from "@llama-orch/contract";
 import { type App, createApp } from "./app.ts";
 import { FileArtifacts } from "./artifacts/files.ts";
 import { MemoryArtifacts } from "./artifacts/memory.ts";
@@ -14,6 +14,7 @@ import manifest from "./package.json" with { type: "json" };
 import type { ModelSwapper } from "./reloads.ts";
 import { secretsOf } from "./secrets.ts";
 import { MemoryStore } from "./store/memory.ts";
+import type { Store } from "./store/store.ts";
 import { Segments } from "./streaming/segments.ts";
 import { createLog, type Log } from "./telemetry/log.ts";
 import { Narrator } from "./telemetry/narration.ts";
@@ -23,6 +24,8 @@ export interface StartOptions {
   readonly config: OrchestratordConfig;
   /** Whoever runs the engines of this installation; without one no pool can change its model. */
   readonly swapper?: ModelSwapper;
+  /** What must survive; when absent it lives as long as this process. */
+  readonly store?: Store;
   /** Where log lines go; standard output when absent. */
   readonly writeLog?: (line: string) => void;
   /** Of every choice by chance; drawn when absent. */
@@ -31,6 +34,8 @@ export interface StartOptions {
 
 export interface RunningOrchestratord {
   readonly url: string;
+  /** How every pool is now, for whoever carries the daemon and needs no HTTP to ask. */
+  pools(): PoolList;
   /** An engine process started, became ready, failed or went away. */
   announce(announcement: ReplicaAnnouncement): void;
   /**
@@ -72,13 +77,14 @@ async function startIn(directory: DataDirectory, options: StartOptions): Promise
   log.write("info", "listening", { human: `Listens on ${server.url}.` });
   return {
     url: server.url,
+    pools: () => app.application.pools(),
     announce: (announcement) => app.announce(announcement),
     async stop(atOnce = new AbortController().signal) {
       log.write("info", "stopping", { human: "Takes no more tasks and lets running ones finish." });
       await withinPatience(app.quiesce(), clock, config.shutdown_ms, atOnce);
       await server.close();
       await app.close();
-      log.flush();
+      await log.end();
       directory.release();
     },
   };
@@ -87,7 +93,7 @@ async function startIn(directory: DataDirectory, options: StartOptions): Promise
 /** What works behind the listener, with all that it keeps on the disk. */
 async function createDaemon(
   { path }: DataDirectory,
-  { config, swapper, seed = Math.floor(Math.random() * 2 ** 32) }: StartOptions,
+  { config, swapper, store, seed = Math.floor(Math.random() * 2 ** 32) }: StartOptions,
   clock: Clock,
   log: Log,
 ): Promise<App> {
@@ -99,11 +105,9 @@ async function createDaemon(
   return createApp({
     config,
     clock,
-    store: new MemoryStore({
-      nowMs,
-      keepEndedMs: retention.streams_ms,
-      rememberMs: retention.idempotency_ms,
-    }),
+    store:
+      store ??
+      new MemoryStore({ nowMs, keepEndedMs: retention.streams_ms, rememberMs: retention.idempotency_ms }),
     artifacts: await FileArtifacts.open({
       root: artifacts.root,
       keeping: keepingOf(config),

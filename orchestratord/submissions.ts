@@ -17,7 +17,7 @@ import type { Admitted, Caller } from "./application.ts";
 import type { Clock } from "./clock.ts";
 import type { Loop } from "./loop.ts";
 import type { PromptCounter } from "./replicas/prompt-counter.ts";
-import type { Store } from "./store/store.ts";
+import type { Admitted as AdmittedFact, Store } from "./store/store.ts";
 import type { TaskStream } from "./streaming/task-stream.ts";
 import type { TaskRecord } from "./task-record.ts";
 import type { Tasks } from "./tasks.ts";
@@ -77,7 +77,8 @@ export class Submissions {
       const { code, message, details } = reply;
       throw new OrchError(code, message, { engine: task.engine, ...poolOf(core, task), ...details });
     }
-    await this.#options.tasks.job(reply.answer.jobId)?.admitted;
+    const refused = await this.#options.tasks.job(reply.answer.jobId)?.admitted;
+    if (refused !== undefined) throw refused;
     const budget =
       reply.type === "AcceptTask" ? reply.budget : budgetOf(core, reply.answer.jobId, task, clock.nowMs());
     return { taskId: task.taskId, answer: reply.answer, budget };
@@ -85,11 +86,12 @@ export class Submissions {
 
   /** Performs AcceptTask: from here on the task is known, and its acceptance is on its way to the disk. */
   accept({ jobId, answer, poolId, samplerProfile }: AcceptTask): void {
-    const { tasks, store, clock, openStream } = this.#options;
+    const { tasks, clock, openStream } = this.#options;
     const submission = this.#deciding as Submission;
     const { task, body, caller, fingerprint } = submission;
     const atMs = clock.nowMs();
     const { tenantId, taskId, priority } = task;
+    const admission = { jobId, tenantId, taskId, priority, atMs, fingerprint, answer, body };
     const record: TaskRecord = {
       jobId,
       task,
@@ -101,9 +103,7 @@ export class Submissions {
       sampling: resolveSampling(task.sampling, samplerProfile),
       answer,
       stream: openStream(jobId),
-      admitted: store.commit([
-        { fact: "admitted", jobId, tenantId, taskId, priority, atMs, fingerprint, answer, body },
-      ]),
+      admitted: this.#keep({ fact: "admitted", ...admission }),
       ended: undefined,
       transcript: undefined,
       isReleased: false,
@@ -124,6 +124,19 @@ export class Submissions {
       queue_position: answer.queuePosition,
       predicted_start_ms: answer.predictedStartMs,
     });
+  }
+
+  /** What was not kept is as if it had never been handed in: the name is free, and nothing of it runs. */
+  async #keep(admission: AdmittedFact): Promise<OrchError | undefined> {
+    try {
+      await this.#options.store.commit([admission]);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof OrchError)) throw error;
+      const { tenantId, taskId } = admission;
+      this.#options.loop().post({ type: "TaskCanceled", tenantId, taskId, withdrawn: true });
+      return error;
+    }
   }
 
   /** The core remembers the latest names itself. */
@@ -157,9 +170,15 @@ function poolOf({ state }: Orchestrator, { placement, modelRef, engine }: Task):
 
 /** What is left for a task's session now, whether the task is live or not. */
 export function budgetOf(core: Orchestrator, jobId: string, task: Task, nowMs: number): BudgetView {
-  const live = core.budget(jobId);
-  if (live !== undefined) return live;
-  const session = core.session(task.tenantId, task.sessionId, nowMs);
+  return core.budget(jobId) ?? sessionBudget(core, task, nowMs);
+}
+
+export function sessionBudget(
+  core: Orchestrator,
+  { tenantId, sessionId }: Pick<Task, "tenantId" | "sessionId">,
+  nowMs: number,
+): BudgetView {
+  const session = core.session(tenantId, sessionId, nowMs);
   return {
     tokens: session.tokens_budget_remaining,
     timeMs: session.time_budget_remaining_ms,

@@ -233,6 +233,7 @@ test(
     assert.equal(frames.filter(({ event }) => event === "end" || event === "error").length, 1);
     assert.equal(lastOf(frames).event, "end");
     assert.equal(lastOf(frames).data.canceled, true);
+    assert.equal(lastOf(frames).data.tokens_out, atAnswer);
     const opened = await client.frames("canceled");
     assert.deepEqual(names(opened), ["started", "end"]);
     assert.equal(await client.metric("tasks_canceled_total", { reason: "client" }), before + 1);
@@ -273,5 +274,28 @@ test(
     assert.equal(metadata.job_id, body.job_id);
     assert.equal(events.at(-1).type, "error");
     assert.equal(await client.metric("replay_mismatch_total"), 1);
+  },
+);
+
+test(
+  "what a stream shows is in its order, is counted, and is kept as the transcript that artifacts serve " +
+    "[CHK-F-16]",
+  async () => {
+    const before = await client.metric("tokens_out_total");
+    const firsts = await client.metric("latency_first_token_ms_count");
+    await client.submit({ task_id: "rendered-whole", session_id: "rendered-whole", max_tokens: 9 });
+    const shown = await client.frames("rendered-whole", { query: "?verbose=true" });
+    const order = shown.map(({ event }) => event);
+    assert.deepEqual([order[0], order[1], order.at(-1)], ["started", "token", "end"]);
+    assert.deepEqual(
+      tokensOf(shown).map(({ data }) => data.i),
+      [0, 1, 2, 3, 4, 5, 6, 7, 8],
+    );
+    assert.equal(await client.metric("tokens_out_total"), before + 9);
+    assert.equal(await client.metric("latency_first_token_ms_count"), firsts + 1);
+    const { body } = await client.get(`/v1/artifacts/${lastOf(shown).data.transcript}`);
+    const kept = body.events.map(({ type, data }: { type: string; data: object }) => [type, data]);
+    const { transcript: _itself, ...end } = lastOf(shown).data;
+    assert.deepEqual(kept, [...shown.slice(0, -1).map(({ event, data }) => [event, data]), ["end", end]]);
   },
 );

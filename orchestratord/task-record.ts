@@ -1,7 +1,14 @@
 // One accepted task as the daemon knows it beside the core: who asked, what it is called in logs and lists,
 // and where its stream is. The core decides; this only remembers what it said.
 
-import type { ResolvedSampling, SamplerProfile, Task, TaskErrorCode, TaskState } from "@llama-orch/contract";
+import type {
+  OrchError,
+  ResolvedSampling,
+  SamplerProfile,
+  Task,
+  TaskErrorCode,
+  TaskState,
+} from "@llama-orch/contract";
 import type { Answer, DispatchAttempt, Outcome } from "@llama-orch/core";
 import type { TaskStream } from "./streaming/task-stream.ts";
 
@@ -16,8 +23,11 @@ export interface TaskRecord {
   readonly sampling: ResolvedSampling;
   readonly answer: Answer;
   readonly stream: TaskStream;
-  /** Resolves once its admission is safe: no frame and no answer leaves before. */
-  readonly admitted: Promise<void>;
+  /**
+   * Resolves once its admission is safe: no frame and no answer leaves before. Resolves to an error where the
+   * store refused it: then the task was withdrawn, and nothing of it may run or leave. It never rejects.
+   */
+  readonly admitted: Promise<OrchError | undefined>;
   /** Resolves once its outcome is safe and its terminal frame has left; absent while it is live. */
   ended: Promise<void> | undefined;
   /** Where its transcript lies. From then on its stream is served from there. */

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { TaskState } from "@llama-orch/contract";
+import type { OrchError, TaskState } from "@llama-orch/contract";
 import { aRecord } from "./fixtures/records.ts";
+import type { TaskStream } from "./streaming/task-stream.ts";
 import type { TaskRecord } from "./task-record.ts";
 import { isOpen, Tasks, viewOf } from "./tasks.ts";
 
@@ -51,7 +52,17 @@ test("a cursor whose row is forgotten goes on with what is older, and never from
   assert.equal(tasks.job("j2"), undefined);
   const page = tasks.page({ limit: 9, ...(next !== undefined && { cursor: next }) }, undefined);
   assert.deepEqual(jobs(page.rows), ["j1", "j0"]);
-  assert.deepEqual(tasks.page({ cursor: "nonsense" }, undefined).rows, []);
+});
+
+test("a cursor that no page has given out is refused by its name", () => {
+  const tasks = filled(4);
+  for (const cursor of ["zzz", "", "12", "1.", ".j1", "x.j1"]) {
+    assert.throws(
+      () => tasks.page({ cursor }, undefined),
+      (error: OrchError) => error.code === "INVALID_PARAMS" && error.message.startsWith("cursor: "),
+      cursor,
+    );
+  }
 });
 
 test("a page shows what is asked for: a state, a tenant, and for a bound caller its own alone", () => {
@@ -117,6 +128,8 @@ test("a view shows a task as it is: nulls while it waits, and its place in the q
     ["waiting", 3, 40, null, null],
   );
   assert.equal(waiting.deadline_at_ms, 5 + record.task.deadlineMs);
+  const running = { ...record, state: "running", stream: { tokensOut: 3 } as TaskStream } as const;
+  assert.equal(viewOf(running, undefined).tokens_out, 3);
   record.state = "failed";
   record.code = "WORKER_RESET";
   assert.equal(viewOf(record, undefined).code, "WORKER_RESET");

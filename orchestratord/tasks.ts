@@ -1,7 +1,7 @@
 // Every accepted task by its job and by its name, beside the core: live ones whole, ended ones as long as
 // lists and repeats may ask for them. It remembers and finds; it decides nothing.
 
-import type { TaskQuery, TaskState, TaskView } from "@llama-orch/contract";
+import { OrchError, type TaskQuery, type TaskState, type TaskView } from "@llama-orch/contract";
 import type { TaskRecord } from "./task-record.ts";
 
 /** Ended tasks that lists still show; beyond it the longest ended go. */
@@ -35,7 +35,7 @@ export class Tasks {
     this.#ended.add(record);
     for (const oldest of this.#ended) {
       if (this.#ended.size <= endedMax && (oldest.endedAtMs ?? 0) > nowMs - this.#keepEndedMs) return;
-      this.#forget(oldest);
+      this.forget(oldest);
     }
   }
 
@@ -58,14 +58,17 @@ export class Tasks {
     return this.#byJob.values();
   }
 
-  /** Newest first, from after the cursor, which names the last row of the page before. */
+  /**
+   * Newest first, from after the cursor, which names the last row of the page before.
+   * @throws OrchError INVALID_PARAMS for a cursor that no page has given out
+   */
   page(query: TaskQuery, tenantId: string | undefined): { rows: TaskRecord[]; next: string | undefined } {
     const limit = query.limit ?? pageDefault;
     const wanted = tenantId ?? query.tenant;
-    const newest = [...this.#byJob.values()].reverse();
-    const from = query.cursor === undefined ? 0 : placeAfter(newest, query.cursor);
+    const all = [...this.#byJob.values()];
     const rows: TaskRecord[] = [];
-    for (const record of newest.slice(from)) {
+    for (let at = (query.cursor === undefined ? all.length : placeOf(all, query.cursor)) - 1; at >= 0; at--) {
+      const record = all[at] as TaskRecord;
       if (wanted !== undefined && record.task.tenantId !== wanted) continue;
       if (query.state !== undefined && record.state !== query.state) continue;
       if (rows.length === limit) return { rows, next: cursorOf(rows.at(-1) as TaskRecord) };
@@ -74,7 +77,8 @@ export class Tasks {
     return { rows, next: undefined };
   }
 
-  #forget(record: TaskRecord): void {
+  /** As if it had never been: for one that has ended, or that was withdrawn. */
+  forget(record: TaskRecord): void {
     this.#ended.delete(record);
     this.#byJob.delete(record.jobId);
     const name = nameOf(record.task.tenantId, record.task.taskId);
@@ -88,12 +92,16 @@ const pageDefault = 100;
 const cursorOf = ({ submittedAtMs, jobId }: TaskRecord): string => `${submittedAtMs}.${jobId}`;
 
 /** Where the row of a cursor was forgotten meanwhile, what was handed in before it follows. */
-function placeAfter(newest: readonly TaskRecord[], cursor: string): number {
-  const at = newest.findIndex((record) => cursorOf(record) === cursor);
-  if (at >= 0) return at + 1;
-  const submittedAtMs = Number.parseInt(cursor, 10);
-  const before = newest.findIndex((record) => record.submittedAtMs < submittedAtMs);
-  return before < 0 ? newest.length : before;
+function placeOf(oldestFirst: readonly TaskRecord[], cursor: string): number {
+  const [, submittedAt, jobId] = /^(\d{1,16})\.([\w-]+)$/.exec(cursor) ?? [];
+  if (submittedAt === undefined) {
+    const given = JSON.stringify(cursor.slice(0, 100));
+    throw new OrchError("INVALID_PARAMS", `cursor: given ${given}; accepted: the next_cursor of an answer.`);
+  }
+  const at = oldestFirst.findLastIndex((record) => record.jobId === jobId);
+  return at >= 0
+    ? at
+    : 1 + oldestFirst.findLastIndex(({ submittedAtMs }) => submittedAtMs < Number(submittedAt));
 }
 
 const nameOf = (tenantId: string, taskId: string): string => `${tenantId} ${taskId}`;
@@ -126,7 +134,8 @@ export function viewOf(record: TaskRecord, standing: Standing | undefined): Task
     started_at_ms: record.startedAtMs ?? null,
     ended_at_ms: record.endedAtMs ?? null,
     deadline_at_ms: record.submittedAtMs + task.deadlineMs,
-    tokens_out: record.tokensOut,
+    // Of an attempt that runs only its stream knows.
+    tokens_out: Math.max(record.tokensOut, record.state === "running" ? record.stream.tokensOut : 0),
   };
 }
 

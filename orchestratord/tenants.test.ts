@@ -126,3 +126,20 @@ test(
     for (const identity of identities) assert.match(identity as string, /^token:[0-9a-f]{6}$/);
   },
 );
+
+test("what an engine echoes of a key is in no log line and no error, and no line holds its headers [OC-ADAPT-OAI-6020]", async (t) => {
+  const own = await running(t, { config: { telemetry: { log_level: "trace" } } });
+  const message = "Authorization: Bearer sk-live-1234567890 X-API-Key: sk-other-0987654321 refused";
+  const seen: string[] = [];
+  for (const [n, faults] of [{ status: 401 }, { status: 500 }, { error_after: 2 }].entries()) {
+    await own.engines[0]?.faults({ ...faults, message });
+    await own.client.submit({ task_id: `echo-${n}`, session_id: `echo-${n}` });
+    seen.push(await own.client.read(`echo-${n}`));
+    const line = await own.log.ended(`echo-${n}`);
+    assert.equal(line.event, "task_failed");
+  }
+  assert.match(seen[0] ?? "", /Bearer \*{4}[0-9a-f]{6} X-API-Key: \*{4}[0-9a-f]{6} refused/);
+  seen.push(...own.log.raw);
+  assert.ok(!seen.join("").includes("sk-"));
+  for (const line of own.log.all) assert.ok(!("headers" in line) && !("headers" in (line.details ?? {})));
+});

@@ -42,7 +42,7 @@ function open(scope: Scope) {
     directory.announce({ ...where, phase: "ready", epoch: 1, ...more });
     await turn();
   };
-  return { shown, announce, loop };
+  return { shown, announce, loop, clock };
 }
 
 test("a pool is live with a process, ready with one that serves, and says what went wrong last", async (t) => {
@@ -119,4 +119,23 @@ test("capabilities tell pools apart that differ, and concurrency only where an e
   );
   assert.equal(engines[0]?.features.continuous_batching, true);
   assert.deepEqual(sets[0]?.slo, { first_token_p95_ms: 120, attainment: 0.97 });
+});
+
+test("capabilities are put together anew when replicas change, and else once a second", async (t) => {
+  const { shown, announce, clock } = open(t);
+  await announce("cpu");
+  const first = shown.capabilities();
+  clock.advance(999);
+  assert.equal(shown.capabilities(), first);
+  clock.advance(1);
+  const second = shown.capabilities();
+  assert.notEqual(second, first);
+  assert.equal(shown.capabilities(), second);
+  // The directory hears of it before the core: it is asked what it is first.
+  const ready = announce("gpu");
+  assert.equal(shown.capabilities().engines[1]?.concurrency, null);
+  await ready;
+  assert.equal(shown.capabilities().engines[1]?.concurrency, 2);
+  await announce("gpu", { phase: "draining" });
+  assert.equal(shown.capabilities().engines[1]?.concurrency, null);
 });

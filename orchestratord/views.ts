@@ -42,6 +42,9 @@ export interface ViewsOptions {
   readonly nowMs: () => number;
 }
 
+/** Loads and service levels may be shown as they were so long ago. */
+const capabilitiesMs = 1000;
+
 export function views({ config, core, directory, levels, nowMs }: ViewsOptions): Views {
   const configured = new Map(config.pools.map((pool) => [pool.id, pool]));
   const poolHealth = (poolId: string): PoolHealth => {
@@ -56,18 +59,44 @@ export function views({ config, core, directory, levels, nowMs }: ViewsOptions):
       );
       return { pools, count: pools.length };
     },
-    capabilities() {
-      const sets = [...core.state.sets.values()].filter(({ replicas }) => replicas.length > 0);
-      const engines = [...core.state.pools.values()].map((pool) =>
-        capabilityOf(pool, configured.get(pool.id), directory),
-      );
-      return {
-        api_version: apiVersion,
-        engines: merged(engines),
-        replica_sets: sets.map((set) => setView(set, levels)),
-      };
-    },
+    capabilities: kept(
+      () => `${directory.version} ${topologyOf(core.state)}`,
+      () => {
+        const sets = [...core.state.sets.values()].filter(({ replicas }) => replicas.length > 0);
+        const engines = [...core.state.pools.values()].map((pool) =>
+          capabilityOf(pool, configured.get(pool.id), directory),
+        );
+        return {
+          api_version: apiVersion,
+          engines: merged(engines),
+          replica_sets: sets.map((set) => setView(set, levels)),
+        };
+      },
+      nowMs,
+    ),
   };
+}
+
+/** The same object until its key is another one, or until it is too old. */
+function kept<T>(keyOf: () => string, make: () => T, nowMs: () => number): () => T {
+  let last: { readonly key: string; readonly value: T; readonly atMs: number } | undefined;
+  return () => {
+    const key = keyOf();
+    const atMs = nowMs();
+    if (last?.key !== key || atMs - last.atMs >= capabilitiesMs) last = { key, value: make(), atMs };
+    return last.value;
+  };
+}
+
+/** What the core has taken in of the replicas; the directory knows of a change a little earlier. */
+function topologyOf({ pools }: State): string {
+  let topology = "";
+  for (const { id, modelRef, replicas } of pools.values()) {
+    topology += `;${id} ${modelRef}`;
+    for (const { replicaId, setId, status } of replicas.values())
+      topology += `,${replicaId} ${setId} ${status}`;
+  }
+  return topology;
 }
 
 const unknownPool: PoolHealth = {

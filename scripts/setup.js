@@ -88,7 +88,8 @@ function modifiedAt(path) {
 async function npmCi(folder) {
   // Development and optional packages always: they hold the compiler and Node 24, whatever NODE_ENV says.
   // No scripts: none of ours needs one, and node-llama-cpp's would try to download or compile.
-  const args = ["ci", "--include=dev", "--include=optional", "--ignore-scripts"];
+  // What a package wishes of the Node that installs says nothing about the Node it will run on.
+  const args = ["ci", "--include=dev", "--include=optional", "--ignore-scripts", "--loglevel=error"];
   const npm = process.env.npm_execpath;
   const [program, ...first] = npm ? [process.env.npm_node_execpath ?? process.execPath, npm] : ["npm"];
   const child = spawn(program, [...first, ...args], {
@@ -97,7 +98,7 @@ async function npmCi(folder) {
     shell: !npm && process.platform === "win32",
   });
   // npm outlives this process when only this one is killed, so it holds the lock as well.
-  if (child.pid) writeFileSync(holderFile, `${process.pid} ${child.pid}`);
+  if (child.pid) holdWith(child.pid);
   const code = await new Promise((resolve) => {
     child.once("error", (error) => {
       say(`npm could not be started: ${error.message}.`);
@@ -114,6 +115,13 @@ async function npmCi(folder) {
   }
   settle(folder);
   return 0;
+}
+
+/** In one step, so that a kill in between leaves a lock that names its holder. @param {number} pid */
+function holdWith(pid) {
+  const next = `${holderFile}.${process.pid}`;
+  writeFileSync(next, `${process.pid} ${pid}`);
+  renameSync(next, holderFile);
 }
 
 /** No second install for a lock file dated in the future. @param {string} folder */
@@ -205,9 +213,11 @@ function readHolder(path) {
   }
 }
 
-/** One process id, or two once npm runs. @param {string} holder */
+/** One process id, or two once npm runs; any other text names nobody. @param {string} holder */
 function isAlive(holder) {
   return holder.split(" ").some((pid) => {
+    // 0 and negative numbers are groups of processes, ours among them.
+    if (!/^[1-9]\d*$/.test(pid)) return false;
     try {
       process.kill(Number(pid), 0);
       return true;

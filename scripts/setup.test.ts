@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -32,7 +41,8 @@ function freshClone(t: TestContext) {
   const args = [join(root, "scripts", "setup.js")];
   return {
     root,
-    setUp: (more = {}) => spawnSync(process.execPath, args, { encoding: "utf8", env: { ...env, ...more } }),
+    setUp: (more = {}, timeout?: number) =>
+      spawnSync(process.execPath, args, { encoding: "utf8", env: { ...env, ...more }, timeout }),
     startSetUp: () =>
       new Promise<number | null>((resolve) => spawn(process.execPath, args, { env }).once("exit", resolve)),
     calls: () =>
@@ -50,7 +60,7 @@ test("a fresh clone is installed once, with the packages of every kind, and noth
   const { status, stdout } = clone.setUp();
   assert.deepEqual([status, stdout], [0, ""]);
   assert.equal(clone.setUp().status, 0);
-  assert.deepEqual(clone.calls(), ["ci --include=dev --include=optional --ignore-scripts"]);
+  assert.deepEqual(clone.calls(), ["ci --include=dev --include=optional --ignore-scripts --loglevel=error"]);
 });
 
 test("a lock file newer than the install is installed again, once, even when its date lies in the future", (t) => {
@@ -71,7 +81,7 @@ test("with an NVIDIA driver the CUDA binaries are added once, beside the package
   assert.equal(clone.calls().length, 1);
   assert.equal(
     readFileSync(join(cuda, "calls"), "utf8"),
-    "ci --include=dev --include=optional --ignore-scripts\n",
+    "ci --include=dev --include=optional --ignore-scripts --loglevel=error\n",
   );
   assert.match(stderr, /NVIDIA GPU: adding the CUDA binaries .* about half a gigabyte/);
 });
@@ -104,6 +114,16 @@ test("an interrupted install is repeated, although its holder left the lock behi
   assert.equal(clone.calls().length, 1);
   assert.ok(!existsSync(join(clone.root, ".results", "installing")));
 });
+
+for (const text of ["", "0", "-1", "x"]) {
+  test(`a lock that names no process (${JSON.stringify(text)}) is taken over at once`, (t) => {
+    const clone = freshClone(t);
+    mkdirSync(join(clone.root, ".results"));
+    writeFileSync(join(clone.root, ".results", "installing"), text);
+    assert.equal(clone.setUp({}, 5000).status, 0);
+    assert.deepEqual(readdirSync(join(clone.root, ".results")), []);
+  });
+}
 
 test("a failed install ends with npm's exit code and says what to do", (t) => {
   const clone = freshClone(t);

@@ -40,6 +40,7 @@ export async function exchange(
   const route = routes.get(routeId);
   if (route === undefined) throw new TypeError(`The contract has no route ${routeId}.`);
   const url = connection.baseUrl + pathOf(route.path, input.path) + queryText(input.query);
+  for (const [name, value] of Object.entries(input.headers ?? {})) sendable(name, value);
   const headers: Record<string, string> = { ...connection.headers, ...input.headers };
   if (input.body !== undefined) headers["Content-Type"] = "application/json";
   const response = await reaching(connection.baseUrl, signal, () =>
@@ -59,6 +60,12 @@ export async function exchange(
   const error = failureOf(connection.baseUrl, response, text);
   if (!(error instanceof ConnectionLost)) connection.reached = true;
   throw error;
+}
+
+/** What fetch could not send would otherwise look like a lost connection. The text may be a secret. */
+export function sendable(name: string, value: string): string {
+  if (/^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(value)) return value;
+  throw new OrchError("INVALID_PARAMS", `${name}: accepted is visible ASCII text; the one given is none.`);
 }
 
 /** Runs a step of fetch; its failures are lost connections, unless the caller himself gave up. */

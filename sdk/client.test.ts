@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { faces, OrchError, type TaskRequest } from "@llama-orch/contract";
+import { type ErrorCode, errorTable, faces, OrchError, type TaskRequest } from "@llama-orch/contract";
 import { type Client, createClient } from "./client.ts";
 import { UnexpectedReplyError, UnreachableError } from "./faults.ts";
 import { sendError, type WireCall, WireServer } from "./fixtures/wire-server.ts";
@@ -90,6 +90,50 @@ test("a retriable refusal is sent again after what it asks for, and not for ever
   for (const delayMs of delays) assert.ok(delayMs >= 30 && delayMs < 33, `${delayMs}`);
 });
 
+const worthAnotherTry = [
+  "ADMISSION_REJECT",
+  "QUEUE_FULL_DROP_LRU",
+  "POOL_UNREADY",
+  "POOL_UNAVAILABLE",
+  "REPLICA_EXHAUSTED",
+  "DECODE_TIMEOUT",
+  "WORKER_RESET",
+];
+
+test("what is retriable is sent again, by the table and by the client, and nothing else is [ORCH-3025]", async () => {
+  await using server = await WireServer.start();
+  for (const code of Object.keys(errorTable) as ErrorCode[]) {
+    const isRetriable = worthAnotherTry.includes(code);
+    assert.equal(errorTable[code].retriable, isRetriable, code);
+    assert.equal(new OrchError(code, "It failed.").toEnvelope().retriable, isRetriable, code);
+    server.answer("listPools", (_, response) => sendError(response, { code, message: "It failed." }));
+    const client = createClient({ baseUrl: server.url, baseMs: 1, attemptsMax: 2 });
+    const before = server.calls.length;
+    await assert.rejects(client.listPools(), (error: OrchError) => error.code === code);
+    assert.equal(server.calls.length - before, isRetriable ? 2 : 1, code);
+  }
+});
+
+test("what no header can carry is refused before anything is sent, with its name and without its text", async () => {
+  await using server = await WireServer.start();
+  const baseUrl = server.url;
+  for (const value of ["sécret", "se\ncret", " secret", ""]) {
+    for (const name of ["token", "apiKey"]) {
+      assert.throws(
+        () => createClient({ baseUrl, [name]: value }),
+        (error: OrchError) => {
+          assert.equal(error.code, "INVALID_PARAMS");
+          assert.match(error.message, new RegExp(`^${name}: accepted is visible ASCII`));
+          return !error.message.includes("cret");
+        },
+      );
+    }
+  }
+  const asked = createClient({ baseUrl }).listPools({ correlationId: "sécret" });
+  await assert.rejects(asked, (error: OrchError) => error.message.startsWith("X-Correlation-Id: "));
+  assert.equal(server.calls.length, 0);
+});
+
 test("a wait of hours is not waited for", async () => {
   await using server = await WireServer.start();
   server.answer("listPools", (_, response) =>
@@ -103,7 +147,7 @@ test("a wait of hours is not waited for", async () => {
 test("a server that is not there is named with what to do, after the time it was given", async () => {
   const server = await WireServer.start();
   await server.kill();
-  const client = createClient({ baseUrl: server.url, patienceMs: 40, baseMs: 5, capMs: 10 });
+  const client = createClient({ baseUrl: server.url, patienceMs: 200, baseMs: 5, capMs: 10 });
   let retries = 0;
   await assert.rejects(client.getCapabilities({ onRetry: () => retries++ }), (error: UnreachableError) => {
     assert.ok(error instanceof UnreachableError);

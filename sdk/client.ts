@@ -32,7 +32,7 @@ import type {
 } from "@llama-orch/contract";
 import { OrchError } from "@llama-orch/contract";
 import { type CallOptions, call } from "./answer.ts";
-import type { Connection } from "./call.ts";
+import { type Connection, sendable } from "./call.ts";
 import type { Frame } from "./frames.ts";
 import { type RetrySettings, retryDefaults } from "./retry.ts";
 import { type Run, type RunOptions, type RunRequest, startRun } from "./run.ts";
@@ -126,8 +126,8 @@ function connectionOf(options: ClientOptions): Connection {
     baseUrl: addressOf(options.baseUrl),
     fetch: options.fetch ?? globalThis.fetch.bind(globalThis),
     headers: {
-      ...(token !== undefined && { Authorization: `Bearer ${token}` }),
-      ...(apiKey !== undefined && { "X-API-Key": apiKey }),
+      ...(token !== undefined && { Authorization: `Bearer ${sendable("token", token)}` }),
+      ...(apiKey !== undefined && { "X-API-Key": sendable("apiKey", apiKey) }),
     },
     retry: {
       patienceMs,

@@ -22,8 +22,6 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
 
 export interface Limit extends Disposable {
   readonly signal: AbortSignal;
-  /** The time begins anew. */
-  renew(): void;
   /** No limit from now on; the outer signal still counts. */
   lift(): void;
 }
@@ -33,15 +31,11 @@ export function limit(ms: number, reason: () => Error, outer?: AbortSignal): Lim
   const controller = new AbortController();
   const abort = () => controller.abort(outer?.reason);
   const expire = () => controller.abort(reason());
-  let timer = setTimeout(expire, ms);
+  const timer = setTimeout(expire, ms);
   if (outer?.aborted) abort();
   else outer?.addEventListener("abort", abort, { once: true });
   return {
     signal: controller.signal,
-    renew() {
-      clearTimeout(timer);
-      timer = setTimeout(expire, ms);
-    },
     lift: () => clearTimeout(timer),
     [Symbol.dispose]() {
       clearTimeout(timer);

@@ -1,8 +1,9 @@
 // `llorch pools`, `drain` and `reload`: what serves, and taking it out of service.
 
 import type { PoolView } from "@llama-orch/contract";
+import { UnreachableError } from "@llama-orch/sdk";
 import { type Context, print, printTable } from "../context.ts";
-import { Interrupted } from "../failure.ts";
+import { Interrupted, Refusal } from "../failure.ts";
 import { durationText } from "../print/quantity.ts";
 import { safeText } from "../print/safe-text.ts";
 import { StatusLine } from "../print/status-line.ts";
@@ -45,10 +46,11 @@ export async function listPools(context: Context): Promise<void> {
   });
 }
 
-function stateOf({ health: { live, ready, draining } }: PoolView): string {
+/** No engine lives between two starts either, and then there is something that went wrong. */
+function stateOf({ health: { live, ready, draining, last_error: lastError } }: PoolView): string {
   if (draining) return "draining";
   if (ready) return "ready";
-  return live ? "not ready" : "stopped";
+  return live || lastError !== null ? "not ready" : "stopped";
 }
 
 export async function drainPool(context: Context, id: string, deadlineMs: number): Promise<void> {
@@ -81,8 +83,18 @@ export async function reloadPool(
       const took = durationText(reply.duration_ms);
       return `Pool ${safeText(reply.pool_id)} serves ${safeText(reply.model_ref)} after ${took}.\n`;
     });
+  } catch (error) {
+    throw error instanceof UnreachableError && error.code !== "ECONNREFUSED" ? brokenOff(error, id) : error;
   } finally {
     status.clear();
     off();
   }
+}
+
+/** A reload is never sent twice, and what became of it only the pool knows. */
+function brokenOff({ url }: UnreachableError, id: string): Refusal {
+  return new Refusal(
+    `The connection to ${url} broke off. If the reload had begun it goes on there: \`llorch pools\` shows which ` +
+      `model ${id} serves.`,
+  );
 }

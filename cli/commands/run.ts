@@ -71,12 +71,19 @@ async function stream(
 ): Promise<void> {
   const { terminal, json } = context;
   const status = new StatusLine(terminal.err);
-  const line = (value: object) => terminal.out.write(`${JSON.stringify(value)}\n`);
+  const line = (value: object) => `${JSON.stringify(value)}\n`;
   const run = context.client().run(request, {
     signal,
-    onAccepted: (admission) => (json ? line({ event: "accepted", data: admission }) : undefined),
-    onWaiting: (data) => (json ? line({ event: "waiting", data }) : status.show(waitingText(data))),
-    onRetry: ({ error, delayMs }) => status.show(retryText(error, delayMs)),
+    onAccepted: (data) => void (json && terminal.out.write(line({ event: "accepted", data }))),
+    onWaiting(data) {
+      if (json) terminal.out.write(line({ event: "waiting", data }));
+      else status.show(waitingText(data));
+    },
+    onRetry({ error, delayMs }) {
+      const data = { message: error.message, delay_ms: Math.round(delayMs) };
+      if (json) terminal.out.write(line({ event: "retry", data }));
+      else status.show(retryText(error, delayMs));
+    },
   });
   let lastText = "";
   let startedAtMs = performance.now();
@@ -84,7 +91,7 @@ async function stream(
     for await (const frame of run) {
       status.clear();
       if (frame.event === "started") startedAtMs = performance.now();
-      if (json) line(frame);
+      if (json) await write(terminal.out, line(frame), signal);
       else if (frame.event === "token") {
         lastText = frame.data.t || lastText;
         await write(terminal.out, terminal.out.isTTY ? safeLines(frame.data.t) : frame.data.t, signal);
@@ -107,7 +114,7 @@ function conclude(
 ): void {
   if (frame.event === "error") {
     const { code, message } = frame.data;
-    throw json ? new Refusal(message) : new OrchError(code, message);
+    throw new OrchError(code, message);
   }
   if (frame.data.canceled) throw new Refusal("The task was cancelled before it had finished.");
   if (!json && err.isTTY) err.write(`${paint("dim", summary(frame.data, wish, elapsedMs), err)}\n`);

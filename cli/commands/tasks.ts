@@ -52,11 +52,13 @@ function tookOf({ started_at_ms, ended_at_ms }: TaskView, nowMs: number): string
   return started_at_ms === null ? "-" : durationText(Math.max(0, (ended_at_ms ?? nowMs) - started_at_ms));
 }
 
+/** The server answers the same whether there was such a task or not, so it is asked for first. */
 export async function cancelTask(context: Context, id: string): Promise<void> {
-  await context.client().cancelTask(id);
-  print(
-    context,
-    { task_id: id },
-    () => `Task ${safeText(id)} is over: cancelled, unless it had ended before.\n`,
+  const client = context.client();
+  const { state } = await client.getTask(id);
+  await client.cancelTask(id);
+  const isOver = state !== "waiting" && state !== "running";
+  print(context, { task_id: id }, () =>
+    isOver ? `Task ${safeText(id)} was over before: ${state}.\n` : `Task ${safeText(id)} is cancelled.\n`,
   );
 }

@@ -4,11 +4,11 @@
 import { type Context, print } from "../context.ts";
 import { Refusal } from "../failure.ts";
 import { safeText } from "../print/safe-text.ts";
-import { type Output, paint, type Style } from "../terminal.ts";
+import { type Output, paint, type Style, widthOf } from "../terminal.ts";
 import type { Finding, Level } from "./finding.ts";
 import { checkGraphics } from "./graphics.ts";
 import type { Inspector } from "./inspector.ts";
-import { checkDisk, checkMemory, checkNode, checkPorts, checkTools } from "./machine.ts";
+import { checkDisk, checkMemory, checkNode, checkPort, checkTools } from "./machine.ts";
 
 export async function runDoctor(context: Context, inspector: Inspector, nodeVersion: string): Promise<void> {
   const { libraryFolders, programFolders, dataDir } = context.settings;
@@ -17,13 +17,20 @@ export async function runDoctor(context: Context, inspector: Inspector, nodeVers
     ...(await checkGraphics(inspector, libraryFolders)),
     checkMemory(inspector),
     checkDisk(inspector, dataDir),
-    ...checkPorts(inspector),
+    checkPort(inspector, portOf(context.settings.listenAddress)),
     ...checkTools(inspector, programFolders),
   ];
   const bad = findings.filter(({ level }) => level === "bad").length;
   print(context, { ok: bad === 0, findings }, () => reportText(findings, context.terminal.out));
   if (bad === 0) return;
   throw new Refusal(bad === 1 ? "One thing is bad." : `${bad} things are bad.`);
+}
+
+const usualPort = 8080;
+
+function portOf(address: string | undefined): number {
+  const port = Number(address?.split(":").at(-1));
+  return Number.isInteger(port) && port > 0 && port <= 65_535 ? port : usualPort;
 }
 
 const styles: Record<Level, Style> = { ok: "green", warn: "yellow", bad: "red" };
@@ -33,7 +40,7 @@ const levelWidth = 4;
 export function reportText(findings: readonly Finding[], out: Output): string {
   const checkWidth = Math.max(...findings.map(({ check }) => check.length));
   const indent = levelWidth + checkWidth + 4;
-  const width = Math.max(30, (out.isTTY ? (out.columns ?? 80) : Number.POSITIVE_INFINITY) - indent);
+  const width = Math.max(30, (out.isTTY ? widthOf(out) : Number.POSITIVE_INFINITY) - indent);
   const lines = findings.flatMap(({ check, level, says, todo }) => {
     const [first = "", ...rest] = wrap(safeText(says), width);
     const head = `${paint(styles[level], level.padEnd(levelWidth), out)}  ${check.padEnd(checkWidth)}  ${first}`;

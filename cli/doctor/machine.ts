@@ -51,20 +51,13 @@ export function checkTools(inspector: Inspector, programFolders: readonly string
   });
 }
 
-/** What `up` listens on, and the node's own daemon. */
-export const ports = [
-  { port: 8080, of: "the orchestrator", instead: "Start with --port and another number, or stop it." },
-  { port: 8081, of: "the gateway", instead: "Set gateway.addr to another port, or stop it." },
-  { port: 9200, of: "the pool manager", instead: "Set POOL_MANAGERD_ADDR to another port, or stop it." },
-] as const;
-
-export function checkPorts(inspector: Inspector): Finding[] {
-  return ports.map(({ port, of, instead }) => {
-    const check = `port ${port}`;
-    const holder = portHolder(inspector, port);
-    if (holder === undefined) return { check, level: "ok", says: `free for ${of}` };
-    return { check, level: "warn", says: `${holderText(holder)} listens where ${of} would.`, todo: instead };
-  });
+/** Where `up` listens unless --port or the configuration says otherwise. */
+export function checkPort(inspector: Inspector, port: number): Finding {
+  const check = `port ${port}`;
+  const holder = portHolder(inspector, port);
+  if (holder === undefined) return { check, level: "ok", says: "free for the orchestrator" };
+  const says = `${holderText(holder)} listens where the orchestrator would.`;
+  return { check, level: "warn", says, todo: "Start with --port and another number, or stop it." };
 }
 
 interface Room {

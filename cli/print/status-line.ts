@@ -1,7 +1,7 @@
 // One line on stderr about what is going on: rewritten in place on a terminal, plain lines elsewhere. It owns
 // the line until it is cleared, so whoever writes something lasting clears it first.
 
-import { type Output, paint } from "../terminal.ts";
+import { type Output, paint, widthOf } from "../terminal.ts";
 import { safeText } from "./safe-text.ts";
 
 export class StatusLine {
@@ -17,8 +17,7 @@ export class StatusLine {
     if (line === this.#shown) return;
     this.#shown = line;
     if (this.#output.isTTY) {
-      const { columns = 80 } = this.#output;
-      this.#output.write(`\r\u001b[K${paint("dim", line.slice(0, columns - 1), this.#output)}`);
+      this.#output.write(`\r\u001b[K${paint("dim", line.slice(0, widthOf(this.#output) - 1), this.#output)}`);
     } else {
       this.#output.write(`${line}\n`);
     }

@@ -2,8 +2,10 @@
 // tenant, is there a pool, is there room, can it be in time. All of it only reads; a refusal consumes nothing
 // but the caller's rate-limit token. The first reason is the one that is told.
 
+import { drainInMs, newDrain } from "../estimate/backoff.ts";
 import { serviceOn } from "../estimate/outlook.ts";
 import { totalMs } from "../estimate/rates.ts";
+import { roomInMs, unknownGapMs } from "../estimate/room.ts";
 import type { TaskSubmitted, Verdict } from "../events.ts";
 import { limits } from "../limits.ts";
 import type { Refusal } from "../outcome.ts";
@@ -91,8 +93,8 @@ function checkAccounts(
 ): Refusal | undefined {
   const { state, nowMs } = core;
   const { maxTurns } = state.settings.session;
-  const drainMs = lead?.drain.gap.count ? lead.drain.gap.value : 1000;
-  const quota = checkTenantQuota(state, nowMs, tenant, event.memoryBytes ?? 0, lead, drainMs);
+  const nextMs = () => drainInMs(lead?.drain ?? newDrain(), nowMs, 1, unknownGapMs);
+  const quota = checkTenantQuota(state, nowMs, tenant, event.memoryBytes ?? 0, lead, nextMs);
   if (quota !== undefined) return quota;
   if (session !== undefined && session.turns >= maxTurns) {
     const message = `session_max_turns: the session has taken its ${maxTurns} turns. Begin a new session.`;
@@ -163,11 +165,15 @@ function choose(
   let full: Refusal | undefined;
   let soonest: Target | undefined;
   for (const target of targets) {
-    const service = target.prediction.service;
-    const gapMs = service === undefined ? 1000 : totalMs(service) / slotsIn(target.set);
-    const room = planRoom(target.pool, newcomer, () => hopelessIn(core, target.pool), gapMs);
+    const { pool, set, prediction } = target;
+    const room = planRoom(
+      pool,
+      newcomer,
+      () => hopelessIn(core, pool),
+      (lack) => roomInMs(core, { pool, set, priority: newcomer.priority, service: prediction.service }, lack),
+    );
     if ("code" in room) {
-      full ??= room;
+      full = full === undefined ? room : sooner(full, room);
     } else if (finishOf(target) > event.task.deadlineMs) {
       if (soonest === undefined || finishOf(target) < finishOf(soonest)) soonest = target;
     } else if (room.evict.length === 0) {
@@ -179,13 +185,11 @@ function choose(
   return evicting ?? (soonest === undefined ? (full as Refusal) : unmet(event, soonest));
 }
 
-/** So many tasks of a set leave its queue while one is served. */
-function slotsIn({ replicas }: ReplicaSet): number {
-  let slots = 0;
-  for (const { status, facts } of replicas) {
-    if (status === "ready") slots += facts.slotsTotal - facts.slotsElsewhere;
-  }
-  return Math.max(1, slots);
+/** The first reason is told, and the time of whichever queue has room first. */
+function sooner(first: Refusal, { details }: Refusal): Refusal {
+  const { retry_after_ms: ms = Infinity } = first.details;
+  const { retry_after_ms: otherMs = Infinity } = details;
+  return otherMs < ms ? { ...first, details: { ...first.details, retry_after_ms: otherMs } } : first;
 }
 
 /** Waiting tasks of the pool that could not end in time even if they started now. */

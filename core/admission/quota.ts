@@ -39,19 +39,19 @@ export function checkTenantQuota(
   tenant: Tenant,
   memoryBytes: number,
   pool: Pool | undefined,
-  drainMs: number,
+  nextMs: () => number,
 ): Refusal | undefined {
   const quota = pool?.settings.tenants[tenant.id];
   if (quota === undefined) return undefined;
   const full = (message: string, waitMs: number) =>
     refuse("ADMISSION_REJECT", message, { policy_label: "quota", retry_after_ms: clampRetry(waitMs) });
   if (quota.maxConcurrent !== undefined && tenant.live >= quota.maxConcurrent) {
-    return full(`Tenant ${tenant.id} has ${tenant.live} live tasks, which is all it may have.`, drainMs);
+    return full(`Tenant ${tenant.id} has ${tenant.live} live tasks, which is all it may have.`, nextMs());
   }
   if (quota.maxMemoryBytes !== undefined && tenant.memoryBytes + memoryBytes > quota.maxMemoryBytes) {
     return full(
       `Tenant ${tenant.id} would use more than its ${quota.maxMemoryBytes} bytes of memory.`,
-      drainMs,
+      nextMs(),
     );
   }
   if (quota.rps === undefined) return undefined;

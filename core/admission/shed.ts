@@ -2,7 +2,7 @@
 // waiting tasks would have to go, or the refusal of the newcomer.
 
 import type { FullPolicy, Priority } from "@llama-orch/contract";
-import { retryAfterMs } from "../estimate/backoff.ts";
+import type { Lack } from "../estimate/room.ts";
 import type { Refusal } from "../outcome.ts";
 import { rankOf } from "../placement/replica-set.ts";
 import type { Fifo } from "../queue/fifo.ts";
@@ -32,12 +32,15 @@ interface Fill {
   tokens: number;
 }
 
-/** @param hopeless waiting tasks that can no longer meet their deadline; they go before anyone else. */
+/**
+ * @param hopeless waiting tasks that can no longer meet their deadline; they go before anyone else.
+ * @param roomInMs when so many will have left; asked only where someone is sent away.
+ */
 export function planRoom(
   pool: Pool,
   newcomer: Newcomer,
   hopeless: () => Iterable<Live>,
-  declaredGapMs: number,
+  roomInMs: (lack: Lack) => number,
 ): RoomPlan | Refusal {
   const { settings } = pool;
   const fill = fillOf(pool, newcomer.priority);
@@ -45,7 +48,7 @@ export function planRoom(
     const message = `Pool ${pool.id} holds as many bytes of waiting prompts as it may.`;
     return refuse("ADMISSION_REJECT", message, {
       policy_label: "quota",
-      retry_after_ms: retry(pool, 1, declaredGapMs),
+      retry_after_ms: roomInMs(lackOf(pool, newcomer, fill)),
     });
   }
   if (fits(pool, newcomer, fill)) return roomy;
@@ -60,12 +63,13 @@ export function planRoom(
   const by = policyOf(pool, newcomer);
   while (!fits(pool, newcomer, fill)) {
     const victim = victimOf(pool, newcomer, by, fill, gone);
-    if (victim === undefined) return full(pool, newcomer, fill, declaredGapMs);
+    if (victim === undefined) return full(pool, newcomer, roomInMs(lackOf(pool, newcomer, fill)));
     gone.add(victim);
     evicted.push(victim);
     leave(fill, victim, newcomer.priority);
   }
-  return { expire: expired, evict: evicted, by, retryMs: retry(pool, evicted.length, declaredGapMs) };
+  const retryMs = evicted.length === 0 ? 0 : roomInMs({ any: evicted.length, ofClass: 0 });
+  return { expire: expired, evict: evicted, by, retryMs };
 }
 
 function fillOf(pool: Pool, priority: Priority): Fill {
@@ -132,14 +136,26 @@ function newest(lives: Fifo<Live>, gone: ReadonlySet<Live>): Live | undefined {
   return undefined;
 }
 
-function full(pool: Pool, newcomer: Newcomer, fill: Fill, declaredGapMs: number): Refusal {
-  const { capacity, fullPolicy } = pool.settings;
-  const places = Math.max(1, fill.total - capacity + 1);
-  const details = { policy_label: fullPolicy, retry_after_ms: retry(pool, places, declaredGapMs) };
-  const message = `The queue of pool ${pool.id} is full (${waitingIn(pool)} of ${capacity} waiting) for ${newcomer.priority} tasks.`;
-  return refuse(fullPolicy === "drop-lru" ? "QUEUE_FULL_DROP_LRU" : "ADMISSION_REJECT", message, details);
+/** Tokens and bytes leave with the tasks that have them; the tasks are taken as equally large. */
+function lackOf({ settings, waitingBodyBytes }: Pool, newcomer: Newcomer, fill: Fill): Lack {
+  const { capacity, classes, maxQueuedTokens, maxBodyBytes } = settings;
+  const tokensOver = fill.tokens + newcomer.outputTokens - (maxQueuedTokens ?? Infinity);
+  const bytesOver = waitingBodyBytes + newcomer.bodyBytes - maxBodyBytes;
+  const placesOf = (over: number, held: number) =>
+    over <= 0 ? 0 : Math.ceil((over * fill.total) / held) || 1;
+  return {
+    any: Math.max(
+      fill.total - capacity + 1,
+      placesOf(tokensOver, fill.tokens),
+      placesOf(bytesOver, waitingBodyBytes),
+    ),
+    ofClass: fill.ofClass - (classes[newcomer.priority].queueCapacity ?? Infinity) + 1,
+  };
 }
 
-function retry(pool: Pool, places: number, declaredGapMs: number): number {
-  return retryAfterMs(pool.drain, places, declaredGapMs);
+function full(pool: Pool, newcomer: Newcomer, roomInMs: number): Refusal {
+  const { capacity, fullPolicy } = pool.settings;
+  const details = { policy_label: fullPolicy, retry_after_ms: roomInMs };
+  const message = `The queue of pool ${pool.id} is full (${waitingIn(pool)} of ${capacity} waiting) for ${newcomer.priority} tasks.`;
+  return refuse(fullPolicy === "drop-lru" ? "QUEUE_FULL_DROP_LRU" : "ADMISSION_REJECT", message, details);
 }

@@ -95,6 +95,20 @@ test("a repeat is answered while everything else is refused: shutdown, full disk
   repeated(world.submit("a"));
 });
 
+test("a task whose admission was never kept is withdrawn: nothing of it is held, and its name is free", () => {
+  const world = new World();
+  world.submit("a");
+  world.submit("b");
+  for (const taskId of ["a", "b"]) {
+    world.say({ type: "TaskCanceled", tenantId: "default", taskId, withdrawn: true });
+    assert.equal(world.outcome(taskId)?.kind, "canceled");
+  }
+  world.end("a", { ending: { kind: "aborted" } });
+  assert.deepEqual(world.attempts("b"), []);
+  assert.equal(only(world.submit("a", { maxTokens: 3 }), "AcceptTask").length, 1);
+  world.say({ type: "TaskCanceled", tenantId: "default", taskId: "never", withdrawn: true });
+});
+
 test("a full disk refuses new tasks and lets accepted ones end; with space again it admits", () => {
   const world = new World();
   world.submit("a");

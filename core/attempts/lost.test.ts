@@ -301,3 +301,16 @@ test("an engine that is busy with others, or whose node is gone, is no fault of 
     assert.equal(world.outcome("a"), undefined, reason);
   }
 });
+
+test("a replica that was gone before the start is blamed for nothing, and gets nothing until it is heard of", () => {
+  const world = new World();
+  world.submit("a");
+  for (let n = 1; n <= 10; n++) {
+    world.end("a", lostTo("restart"));
+    assert.equal(world.attempts("a").length, n);
+    world.replica("p", "r0");
+    assert.equal(world.attempts("a").length, n + 1);
+  }
+  assert.equal(world.of("Note").filter(({ about }) => about === "breaker-opened").length, 0);
+  assert.equal(world.outcome("a"), undefined);
+});

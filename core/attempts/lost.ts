@@ -4,7 +4,7 @@
 // is continued from exactly what they have. When its tries are used up, or going on exactly is impossible, it
 // ends with an error.
 
-import { retryAfterMs } from "../estimate/backoff.ts";
+import { clampRetry, drainInMs } from "../estimate/backoff.ts";
 import { predictedMs } from "../estimate/outlook.ts";
 import { limits } from "../limits.ts";
 import type { LostReason } from "../outcome.ts";
@@ -19,7 +19,7 @@ import { fail, finish } from "./finish.ts";
 const blameless: ReadonlySet<string> = new Set(["drain", "preempted", "restart"]);
 
 /** Losses that may have taken the process along, which whoever watches it will say in a moment. */
-const doubtful: ReadonlySet<string> = new Set(["crash", "reset", "hung", "watchdog", "busy"]);
+const doubtful: ReadonlySet<string> = new Set(["crash", "reset", "hung", "watchdog", "busy", "restart"]);
 
 /**
  * Losses that say nothing about the engines of a pool: their node is gone, or somebody else uses their slots.
@@ -55,8 +55,8 @@ export function lose(
     live.faultsByReplica.set(replica.key, (live.faultsByReplica.get(replica.key) ?? 0) + 1);
     if (notThePool.has(reason) || isDoubted(core.nowMs, replica)) forgetTrial(pool.breaker, live.jobId);
     else noteFault(core, pool, live.jobId);
-    if (doubtful.has(reason)) doubt(core, replica);
   }
+  if (doubtful.has(reason)) doubt(core, replica);
   const resume = resumeOf(live, reason === "preempted", continuable);
   if (resume === undefined) {
     const message = "The engine was lost and the text cannot be continued exactly. Send the task again.";
@@ -95,5 +95,6 @@ export function giveUp(core: Core, live: Live, reason: "watchdog" | LostReason):
   const message = `No replica could run the task ${tried} (${reason}). Send it again later.`;
   const { drain } = core.state.pools.get(live.poolId) as Pool;
   const service = predictedMs(core.state, live) ?? limits.startingReplicaMs;
-  fail(core, live, "REPLICA_EXHAUSTED", message, { retry_after_ms: retryAfterMs(drain, 1, service) });
+  const retryMs = clampRetry(drainInMs(drain, core.nowMs, 1, service));
+  fail(core, live, "REPLICA_EXHAUSTED", message, { retry_after_ms: retryMs });
 }

@@ -1,7 +1,8 @@
-// How long a refused caller should wait: until the queue has room for it at the rate at which it really
-// drains.
+// At what rate a queue really drains, and so how long it takes until some more have left it. It counts where
+// the outlook of the slots says nothing.
 
 import { limits } from "../limits.ts";
+import { overdueShare } from "./eta.ts";
 import { average, type Mean, newMean } from "./trend.ts";
 
 /** Departures of a queue while it had work: the moving mean of the time between two of them. */
@@ -20,10 +21,18 @@ export function departed(drain: Drain, nowMs: number, stillWaiting: boolean): vo
   drain.lastAtMs = stillWaiting ? nowMs : null;
 }
 
-/** `places` must leave before there is room. `declaredGapMs` counts until something was measured. */
-export function retryAfterMs(drain: Drain, places: number, declaredGapMs: number): number {
-  const gapMs = drain.gap.count > 0 ? drain.gap.value : declaredGapMs;
-  return clampRetry(Math.ceil(gapMs * places));
+/**
+ * Until so many have left, from now. What was declared counts until departures were watched for at least as
+ * long. The gap that a caller comes into is longer than the mean, since more callers come into a long one: it
+ * is the mean of the squares over the mean, in which departures at one time have no weight.
+ */
+export function drainInMs(drain: Drain, nowMs: number, places: number, declaredGapMs: number): number {
+  const { value, variance, count } = drain.gap;
+  const measured = value > 0 && value * count >= declaredGapMs;
+  const meanMs = measured ? value : declaredGapMs;
+  const currentMs = measured ? value + variance / value : declaredGapMs;
+  const sinceMs = drain.lastAtMs === null ? 0 : nowMs - drain.lastAtMs;
+  return Math.max(currentMs - sinceMs, sinceMs * overdueShare) + (places - 1) * meanMs;
 }
 
 export function clampRetry(ms: number): number {

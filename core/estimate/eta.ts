@@ -12,6 +12,9 @@ export interface SlotOutlook {
 /** Without any knowledge of speed a place in the queue counts for this long. */
 export const unknownSpeedMsPerPlace = 100;
 
+/** What outlives its expectation is expected to need this share of its length again. */
+export const overdueShare = 0.15;
+
 /** The tasks ahead are taken as equally long. */
 export function predictStart(
   { freeAtMs, nowMs, claimed }: SlotOutlook,

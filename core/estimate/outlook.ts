@@ -3,9 +3,9 @@
 
 import { Priority } from "@llama-orch/contract";
 import { isUp } from "../placement/candidates.ts";
-import type { Ahead } from "../queue/fair.ts";
+import type { Before } from "../queue/fair.ts";
 import type { ArrivalRate, Live, Pool, ReplicaSet, Running, State } from "../state.ts";
-import { earliest, predictStart, unknownSpeedMsPerPlace } from "./eta.ts";
+import { earliest, overdueShare, predictStart, unknownSpeedMsPerPlace } from "./eta.ts";
 import { onTimeProbability } from "./on-time.ts";
 import { type Service, serviceOf, totalMs, type Work } from "./rates.ts";
 
@@ -22,9 +22,6 @@ const arrivalMemoryMs = 30_000;
 
 /** A rate is not told from less than this. */
 const arrivalSeenMinMs = 2000;
-
-/** An attempt that outlives its expectation is expected to need this share of its length again. */
-const overdueShare = 0.15;
 
 export function predictNewcomer(
   state: State,
@@ -76,6 +73,31 @@ export function* predictWaiting(
     yield { live, position, startMs: Math.round(startAtMs - nowMs) };
   }
 }
+
+/**
+ * Until the waiting task of a set has started before which these leave its queue; undefined where nothing is
+ * known of its slots. A slot that is free while tasks wait is of no use to those that are next.
+ */
+export function predictLeaving(
+  state: State,
+  nowMs: number,
+  set: ReplicaSet,
+  before: Before,
+): number | undefined {
+  const freeAtMs = slotsOf(state, nowMs, set).filter((atMs) => atMs > nowMs);
+  if (freeAtMs.length === 0) return undefined;
+  const ahead = withReturned(before, set.returns.items());
+  const work = ahead.items === 0 ? noService : serviceOn(set, ahead, ahead.items);
+  if (work === undefined) return soonest(freeAtMs, nowMs) + ahead.items * unknownSpeedMsPerPlace;
+  return predictStart({ freeAtMs, nowMs, claimed: 0 }, totalMs(work), ahead.items) - nowMs;
+}
+
+/** Whether anything was measured or declared from which the length of a task can be told. */
+export function knowsSpeed({ replicas }: ReplicaSet): boolean {
+  return replicas.some(({ rates, facts }) => serviceOf(rates, facts.speed, nothing) !== undefined);
+}
+
+const nothing: Work = { promptTokens: 0, outputTokens: 0 };
 
 /** Until the first slot is free; 0 where none is known. */
 function soonest(freeAtMs: readonly number[], nowMs: number): number {
@@ -166,7 +188,7 @@ function startOf(state: State, live: Live, set: ReplicaSet): number | undefined 
   return undefined;
 }
 
-function withReturned(ahead: Ahead, lives: Iterable<Live>): Ahead {
+function withReturned<T extends Before>(ahead: T, lives: Iterable<Live>): T {
   const total = { ...ahead };
   for (const live of lives) {
     total.items++;

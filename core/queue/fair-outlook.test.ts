@@ -86,6 +86,40 @@ test("ahead() is off by at most one item of each other flow when all items are e
   );
 });
 
+test("what leaves before an item, of whichever class or of one, is off by at most one item of each other flow", () => {
+  fc.assert(
+    fc.property(arrivals, fc.nat(70), fc.boolean(), fc.nat(20), (given, at, strictClasses, served) => {
+      const queue = make(strictClasses);
+      const handles = new Map<FairItem, QueueHandle<FairItem>>();
+      for (const [i, each] of given.entries()) {
+        const item = itemOf({ ...each, cost: 10 }, i);
+        handles.set(item, queue.push(item));
+      }
+      serveSome(queue, handles, served);
+      const order = [...queue.items()];
+      const place = 1 + (at % Math.max(1, order.length));
+      const any = queue.leavingBefore(place, order.length, undefined);
+      if (order.length > 0) assert.equal(any.items, place - 1);
+      assert.ok(Math.abs(any.promptTokens - any.items * 9) < 1e-6);
+      for (const priority of ["interactive", "batch"] as const) {
+        const own = order.filter((item) => item.priority === priority);
+        if (own.length === 0) continue;
+        const first = order.indexOf(own[0] as FairItem);
+        assert.ok(Math.abs(queue.leavingBefore(1, own.length, priority).items - first) <= 5, `${first}`);
+      }
+    }),
+  );
+});
+
+test("items of one pool among others are taken as spread evenly", () => {
+  const queue = make();
+  for (let i = 0; i < 9; i++) queue.push(itemOf({ tenantId: "light", priority: "batch", cost: 10 }, i));
+  assert.deepEqual(
+    [1, 2, 4].map((place) => queue.leavingBefore(place, 4, undefined).items),
+    [1, 3, 7],
+  );
+});
+
 test("strict classes: nothing of a lower class is ahead, all of a higher one is", () => {
   const queue = make(true);
   for (let i = 0; i < 6; i++) {

@@ -28,13 +28,17 @@ export interface FairOptions {
   readonly weightOf: (tenantId: string, priority: Priority) => number;
 }
 
-/** What stands ahead of a newcomer in fair order. */
-export interface Ahead {
-  /** Items of the same class that leave before it. */
-  position: number;
+/** Items that leave before another one, together. */
+export interface Before {
   items: number;
   promptTokens: number;
   outputTokens: number;
+}
+
+/** What stands ahead of a newcomer in fair order. */
+export interface Ahead extends Before {
+  /** Items of the same class that leave before it. */
+  position: number;
   /** All waiting work of other classes is among it: what they send from now on may still overtake. */
   overtakable: boolean;
 }
@@ -151,12 +155,49 @@ export class FairQueue<T extends FairItem> {
         const items = flow === own ? flow.size : this.#itemsBefore(flow, tag, rank, tenantId);
         if (flow.rank === rank) total.position += items;
         else if (items < flow.size) total.overtakable = false;
-        total.items += items;
-        total.promptTokens += (flow.promptTokens * items) / flow.size;
-        total.outputTokens += (flow.outputTokens * items) / flow.size;
+        addPart(total, flow, items);
       }
     }
     return total;
+  }
+
+  /**
+   * What would leave before the `place`-th of `among` items, counted from 1, which are spread evenly over
+   * those of a class, or over all. O(flows).
+   */
+  leavingBefore(place: number, among: number, priority: Priority | undefined): Before {
+    const own = this.#together(priority);
+    const ahead = Math.round((place * (own.size + 1)) / (among + 1)) - 1;
+    const items = Math.min(own.size, Math.max(0, ahead));
+    const share = own.size === 0 ? 0 : items / own.size;
+    const { promptTokens, outputTokens } = own;
+    const total = { items, promptTokens: promptTokens * share, outputTokens: outputTokens * share };
+    if (priority === undefined || own.size === 0) return total;
+    const tag = own.tag + (own.cost * share) / own.weight;
+    const rank = Priority.enum.indexOf(priority);
+    for (const [other, flows] of this.#flows.entries()) {
+      if (other === rank) continue;
+      for (const flow of flows.values()) {
+        if (flow.size > 0) addPart(total, flow, this.#itemsBefore(flow, tag, rank, ""));
+      }
+    }
+    return total;
+  }
+
+  /** The flows with work of a class, or all of them, taken together; the tag is that of the first. */
+  #together(priority: Priority | undefined) {
+    const sum = { size: 0, cost: 0, promptTokens: 0, outputTokens: 0, weight: 0, tag: Infinity };
+    const rank = priority === undefined ? undefined : Priority.enum.indexOf(priority);
+    for (const flow of this.#backlogged.items()) {
+      if (rank !== undefined && flow.rank !== rank) continue;
+      sum.size += flow.size;
+      sum.cost += flow.cost;
+      sum.promptTokens += flow.promptTokens;
+      sum.outputTokens += flow.outputTokens;
+      sum.weight += flow.weight;
+      sum.tag = Math.min(sum.tag, Math.max(flow.tag, this.#clock(flow)));
+    }
+    return sum;
   }
 
   /** All items in the order in which they would leave if nothing else came and all could run. */
@@ -325,4 +366,11 @@ export class FairQueue<T extends FairItem> {
     }
     this.#sweepAbove = Math.max(idleFlowsMax, 2 * this.#idleFlows);
   }
+}
+
+/** Adds so many items of a flow, taking them as equally large. */
+function addPart<T>(total: Before, flow: Flow<T>, items: number): void {
+  total.items += items;
+  total.promptTokens += (flow.promptTokens * items) / flow.size;
+  total.outputTokens += (flow.outputTokens * items) / flow.size;
 }

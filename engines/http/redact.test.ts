@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { redactor } from "./redact.ts";
 
@@ -22,4 +23,25 @@ test("credentials of others are recognised by what stands in front of them", () 
     assert.match(clean, /\*{4}[0-9a-f]{6}/);
     assert.equal(redact(clean), clean);
   }
+});
+
+test("Authorization, X-API-Key and token-like pairs become four stars and the fingerprint of what they hid [HTU-1004]", () => {
+  const redact = redactor([]);
+  // printf abcdefgh1234 | sha256sum
+  const hidden = `****${createHash("sha256").update("abcdefgh1234").digest("hex").slice(0, 6)}`;
+  for (const [text, clean] of [
+    ["Authorization: Bearer abcdefgh1234", `Authorization: Bearer ${hidden}`],
+    ["authorization: Basic abcdefgh1234", `authorization: Basic ${hidden}`],
+    ["Authorization: abcdefgh1234, and more", `Authorization: ${hidden}, and more`],
+    ["X-API-Key: abcdefgh1234", `X-API-Key: ${hidden}`],
+    ["x-api-key=abcdefgh1234&y=2", `x-api-key=${hidden}&y=2`],
+    ["token=abcdefgh1234;", `token=${hidden};`],
+    ['{"hf_token":"abcdefgh1234"}', `{"hf_token":"${hidden}"}`],
+    ["access_token: abcdefgh1234", `access_token: ${hidden}`],
+    ["client-secret = abcdefgh1234", `client-secret = ${hidden}`],
+  ] as const) {
+    assert.equal(redact(text), clean);
+  }
+  const harmless = "request (4096 tokens) exceeds n_ctx: 2048; tokens: 4096";
+  assert.equal(redact(harmless), harmless);
 });

@@ -6,7 +6,8 @@ import { createHash } from "node:crypto";
 /** What follows a scheme or a well-known name is a credential, whoever it belongs to. */
 const patterns = [
   /((?:Bearer|Basic)\s+)([\w.~+/=-]{4,})/gi,
-  /((?:api[-_ ]?key|access[-_]?token|password|secret)["']?\s*[:=]\s*["']?)([^\s"',;&]{4,})/gi,
+  /(authorization["']?\s*[:=]\s*["']?(?!(?:Bearer|Basic)\s))([^\s"',;&]{4,})/gi,
+  /((?:api[-_ ]?key|token|password|secret)["']?\s*[:=]\s*["']?)([^\s"',;&]{4,})/gi,
   /(:\/\/)([^\s/@]+)(?=@)/g,
 ];
 

@@ -120,7 +120,7 @@ async function* complete(
     stream.expectWithin(idleMs);
     yield batch;
   }
-  throw lost("reset", "llama-server closed a stream before its last frame.");
+  throw lost("reset", "The engine closed a stream before its last frame.");
 }
 
 /**
@@ -140,7 +140,7 @@ async function promptOf(
 async function promptText(server: Server, body: TaskBody, signal: AbortSignal): Promise<string> {
   if (body.messages === undefined) return body.prompt ?? "";
   const { prompt } = await post(server, "/apply-template", { messages: body.messages }, signal);
-  if (typeof prompt !== "string") throw lost("reset", "llama-server rendered messages to no text.");
+  if (typeof prompt !== "string") throw lost("reset", "The engine rendered messages to no text.");
   return prompt;
 }
 
@@ -165,7 +165,7 @@ async function withHeldText(
 /** The text of ids as a completion sends it; /detokenize alone writes control tokens out. */
 async function textOf(server: Server, ids: readonly number[], signal: AbortSignal): Promise<string> {
   const { content } = await post(server, "/detokenize", { tokens: ids }, signal);
-  if (typeof content !== "string") throw lost("reset", "llama-server detokenized to no text.");
+  if (typeof content !== "string") throw lost("reset", "The engine detokenized to no text.");
   const [special, plain] = await Promise.all([
     tokenize(server, content, false, signal),
     tokenize(server, content, false, signal, false),
@@ -181,11 +181,28 @@ async function countTokens(server: Server, body: TaskBody, signal: AbortSignal):
   if (inputs === undefined) {
     return (await tokenize(server, await promptText(server, body, signal), true, signal)).length;
   }
-  // One call for all: an array is tokenized piece by piece and joined.
-  const joined = (await tokenize(server, inputs, false, signal)).length;
+  const longest = longestRun(await tokenize(server, apart(inputs), false, signal));
   const special = (await tokenize(server, "", true, signal)).length;
   const asked = query === undefined ? 0 : (await tokenize(server, query, true, signal)).length;
-  return joined + inputs.length * (special + asked);
+  return longest + special + asked;
+}
+
+/** No token of any vocabulary; /tokenize gives back the ids it is given, whatever they are. */
+const between = -1;
+
+/** One call tells the lengths of all: their tokens come joined, with a mark between any two. */
+function apart(inputs: readonly string[]): (string | number)[] {
+  return inputs.flatMap((input, index) => (index === 0 ? [input] : [between, input]));
+}
+
+function longestRun(tokens: readonly number[]): number {
+  let longest = 0;
+  let run = 0;
+  for (const id of tokens) {
+    run = id === between ? 0 : run + 1;
+    longest = Math.max(longest, run);
+  }
+  return longest;
 }
 
 async function vectors(
@@ -206,14 +223,14 @@ async function vectors(
 
 async function tokenize(
   server: Server,
-  content: string | readonly string[],
+  content: string | readonly (string | number)[],
   addSpecial: boolean,
   signal: AbortSignal,
   parseSpecial = true,
 ): Promise<number[]> {
   const body = { content, add_special: addSpecial, parse_special: parseSpecial };
   const { tokens } = await post(server, "/tokenize", body, signal);
-  if (!Array.isArray(tokens)) throw lost("reset", "llama-server tokenized to no list.");
+  if (!Array.isArray(tokens)) throw lost("reset", "The engine tokenized to no list.");
   return tokens as number[];
 }
 
@@ -244,7 +261,7 @@ function jsonOf({ text }: PlainAnswer, http: HttpClient): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw lost("reset", `llama-server answered no JSON: ${http.redact(text.slice(0, 200))}`, error);
+    throw lost("reset", `The engine answered no JSON: ${http.redact(text.slice(0, 200))}`, error);
   }
 }
 

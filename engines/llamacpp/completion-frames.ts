@@ -124,7 +124,7 @@ function whyOf({ stop_type: type, truncated }: WireEnd): AttemptEnd["why"] {
     case "limit":
       return truncated === true ? "context_full" : "limit";
     default:
-      throw lost("reset", `llama-server ended a stream for no reason it names (${String(type)}).`);
+      throw lost("reset", `The engine ended a stream for no reason it names (${String(type)}).`);
   }
 }
 
@@ -151,5 +151,5 @@ function errorIn(error: unknown): UpstreamError {
 }
 
 function unreadable(event: string): Error {
-  return lost("reset", `llama-server sent a frame that cannot be read: ${event.slice(0, 200)}`);
+  return lost("reset", `The engine sent a frame that cannot be read: ${event.slice(0, 200)}`);
 }

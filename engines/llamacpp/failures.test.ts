@@ -32,6 +32,7 @@ const known: readonly [number, string, string][] = [
   [500, "std::bad_alloc", "host_oom"],
   [500, "failed to allocate CPU buffer of size 1048576", "host_oom"],
   [500, "CUDA error: an illegal memory access was encountered", "driver_reset"],
+  [503, "failed to allocate CUDA0 buffer", "vram_oom"],
 ];
 
 for (const [status, message, fault] of known) {
@@ -39,6 +40,21 @@ for (const [status, message, fault] of known) {
     assert.equal(faultText(status, message), fault);
   });
 }
+
+test("what a client wrote and the engine quotes is never taken for a fault of the machine", () => {
+  const written = [
+    "Field 'json_schema.vram': this part is not supported",
+    'json_schema={"cuda out of memory":1}',
+    "Field 'x': CUDA error: an illegal memory access",
+    "std::bad_alloc is no tool",
+  ];
+  for (const message of written) {
+    for (const status of [400, 413, 422, 501]) assert.equal(faultText(status, message), "INVALID_PARAMS");
+    assert.equal(faultText(500, `parse error: unexpected ${message}`), "INVALID_PARAMS");
+    assert.equal(faultText(401, message), "INTERNAL");
+    assert.equal(faultText(302, message), "reset");
+  }
+});
 
 test("a connection that broke is told by how it broke", () => {
   const reasons: Record<HttpFailureKind, string> = {
@@ -61,7 +77,7 @@ test("an error says what the engine said, without credentials and not without en
     parseUpstream(400, JSON.stringify({ error: { code: 400, message: `no ${"x".repeat(9_000)} secret` } })),
     (text) => text.replaceAll("no ", "**** "),
   );
-  assert.match(message, /answered 400: \*\*\*\* x+$/);
+  assert.match(message, /^The engine answered 400: \*\*\*\* x+$/);
   assert.ok(message.length < 600);
   assert.deepEqual(parseUpstream(502, "<html>bad gateway"), { status: 502, message: "<html>bad gateway" });
 });

@@ -23,28 +23,37 @@ const invalid: EngineFault = { kind: "refused", code: "INVALID_PARAMS" };
 const internal: EngineFault = { kind: "refused", code: "INTERNAL" };
 const loss = (reason: EngineLoss): EngineFault => ({ kind: "lost", reason });
 const only = (status: number) => ({ from: status, to: status });
+/** The engine's own trouble. */
+const broke = { from: 500, to: 599 };
 
 const keyHint = "Give the pool the engine's API key.";
 
 export const failureTable: readonly FailureRow[] = [
-  { message: /cuda.{0,40}out of memory|cudaMalloc failed|vram|CUDA0? buffer/i, fault: loss("vram_oom") },
+  { status: only(401), fault: internal, hint: keyHint },
+  { status: only(403), fault: internal, hint: keyHint },
+  { status: { from: 400, to: 499 }, fault: invalid },
+  // These may quote the client, who writes what it likes; so they stand above the rows that read the text.
+  { status: only(500), message: /parse error/i, fault: invalid },
+  { status: only(500), message: /too large to process/i, fault: invalid },
+  { status: only(501), fault: invalid },
   {
+    status: broke,
+    message: /cuda.{0,40}out of memory|cudaMalloc failed|vram|CUDA0? buffer/i,
+    fault: loss("vram_oom"),
+  },
+  {
+    status: broke,
     message: /bad_alloc|cannot allocate memory|out of memory|failed to allocate/i,
     fault: loss("host_oom"),
   },
   {
+    status: broke,
     message:
       /cuda error|cuda failure|illegal memory access|device-side assert|launch failure|fallen off the bus/i,
     fault: loss("driver_reset"),
   },
-  { status: only(401), fault: internal, hint: keyHint },
-  { status: only(403), fault: internal, hint: keyHint },
-  { status: { from: 400, to: 499 }, fault: invalid },
-  { status: only(500), message: /parse error/i, fault: invalid },
-  { status: only(500), message: /too large to process/i, fault: invalid },
   // The slots share one pool of context, and it ran out in the middle of a stream.
   { status: only(500), message: /context size has been exceeded/i, fault: loss("busy") },
-  { status: only(501), fault: invalid },
   { status: only(503), fault: loss("busy") },
   { fault: loss("reset") },
 ];
@@ -63,7 +72,7 @@ export function upstreamError(upstream: UpstreamError, redact: (text: string) =>
   const said = redact(upstream.message).slice(0, 500);
   return new EngineError(
     fault,
-    `llama-server answered ${upstream.status}: ${said}${hint === undefined ? "" : ` ${hint}`}`,
+    `The engine answered ${upstream.status}: ${said}${hint === undefined ? "" : ` ${hint}`}`,
   );
 }
 

@@ -46,6 +46,37 @@ async function broken(faults: FakeFaults, changes: Partial<AttemptRequest> = {})
   }
 }
 
+test(
+  "an engine that echoes credentials puts none into an error, wherever it does so, but four stars and a fingerprint " +
+    "[ORCH-3278]",
+  async () => {
+    const message =
+      "upstream said Authorization: Bearer sk-live-1234567890, X-API-Key: key-9876543210, token=tok-55555";
+    const masked = /Bearer \*{4}[0-9a-f]{6}, X-API-Key: \*{4}[0-9a-f]{6}, token=\*{4}[0-9a-f]{6}/;
+    const plain: readonly (readonly [FakeFaults, Partial<AttemptRequest>])[] = [
+      [{ status: 500, message }, {}],
+      [{ status: 401, message }, {}],
+      [
+        { status: 400, message },
+        { workload: "embedding", body: { inputs: ["a"] } },
+      ],
+      [{ error_after: 3, message }, {}],
+    ];
+    for (const [faults, changes] of plain) {
+      const { error } = await broken(faults, changes);
+      const { message: said, stack = "" } = error as Error;
+      assert.match(said, masked);
+      assert.doesNotMatch(`${said} ${stack} ${String(error)}`, /sk-live|key-98765|tok-555/);
+    }
+    const inUrl = bindAdapter({ engine: "llamacpp", url: "http://me:pass-word@127.0.0.1:1" }, { seed: 1 });
+    await assert.rejects(collect(inUrl, request(), signal()), (error: Error) => {
+      assert.doesNotMatch(`${error.message} ${error.stack}`, /pass-word/);
+      return true;
+    });
+    await inUrl.close();
+  },
+);
+
 test("a refused connection is not live, 503 is live and not ready, 200 is both [OC-ADAPT-5003]", async () => {
   const nobody = bindAdapter({ engine: "llamacpp", url: "http://127.0.0.1:1" }, { seed: 1 });
   assert.deepEqual(await nobody.health(signal()), { live: false, ready: false });

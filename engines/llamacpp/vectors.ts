@@ -36,7 +36,7 @@ export function rerankCall({ query, inputs = [] }: TaskBody): VectorCall {
 
 function listIn<Row>(answer: unknown, key: string): Row[] {
   const rows = (answer as Record<string, unknown> | null)?.[key];
-  if (!Array.isArray(rows)) throw lost("reset", `llama-server answered without the list ${key}.`);
+  if (!Array.isArray(rows)) throw lost("reset", `The engine answered without the list ${key}.`);
   return rows as Row[];
 }
 

@@ -2,27 +2,27 @@
 // waits; then the whole life of a task, from its POST to the end of its stream.
 
 import { type Daemon, startDaemon, taskBody } from "./daemon.ts";
-import { atLeast, atMost, type BenchResult, round } from "./figure.ts";
+import { atLeast, atMost, type BenchResult, middle, round, shareAtLeast } from "./figure.ts";
 import { type LoadResult, percentile, postRequest, sendLoad } from "./http-load.ts";
 import { type Lives, live } from "./lives.ts";
 import { type Program, startProgram } from "./process.ts";
 
 const connections = 32;
 const perRound = 6000;
-const rounds = 4;
+const rounds = 5;
 /** The compiler has seen everything by then. */
 const warmup = 2000;
 
 export async function admissionBench(): Promise<BenchResult> {
   const posts: { ours: LoadResult; bare: LoadResult; cpu: number }[] = [];
-  let startedInMs = 0;
-  let idleBytes = 0;
+  const starts: { startedInMs: number; bytes: number }[] = [];
+  // The first start of all compiles and keeps what it has compiled; every later one is what people see.
+  await (await startBusy()).stop();
   for (let n = 0; n < rounds; n++) {
     console.error(`admission, round ${n + 1} of ${rounds}`);
     const bare = await startBare();
     const daemon = await startBusy();
-    startedInMs = Math.max(startedInMs, daemon.program.startedInMs);
-    idleBytes = Math.max(idleBytes, daemon.program.residentBytes());
+    starts.push({ startedInMs: daemon.program.startedInMs, bytes: daemon.program.residentBytes() });
     try {
       await post(bare, "warm", warmup);
       await post(daemon.program, "warm", warmup);
@@ -34,38 +34,31 @@ export async function admissionBench(): Promise<BenchResult> {
       await bare.stop();
     }
   }
-  const best = posts.reduce((a, b) => (b.ours.perS > a.ours.perS ? b : a));
+  const typical = middle(posts, ({ ours, bare }) => ours.perS / bare.perS);
+  const start = middle(starts, ({ startedInMs }) => startedInMs);
   const { lives, bare, paced } = await measureLives();
+  const life = { name: "whole life of 16 tokens", value: lives.perS, unit: "/s" };
+  const p99 = round(percentile(paced.latenciesMs, 0.99));
+  const idle = Math.round(middle(starts, ({ bytes }) => bytes).bytes / 2 ** 20);
   const figures = [
-    ratioAtLeast(0.35, "POST /v1/tasks", best.ours.perS, best.bare.perS),
-    { name: "the same by processor time", value: round(best.cpu), unit: "× bare" },
-    ratioAtLeast(0.25, "whole life of 16 tokens", lives.perS, bare),
-    atLeast(2500, { name: "whole life of 16 tokens, absolute", value: Math.round(lives.perS), unit: "/s" }),
-    atMost(10, {
-      name: "admission P99 at 1 000 tasks/s",
-      value: round(percentile(paced.latenciesMs, 0.99)),
-      unit: "ms",
+    shareAtLeast(0.35, {
+      name: "POST /v1/tasks",
+      value: typical.ours.perS,
+      unit: "/s",
+      baseline: typical.bare.perS,
     }),
-    atMost(600, { name: "start to listening", value: Math.round(startedInMs), unit: "ms" }),
-    atMost(150, { name: "resident when idle", value: Math.round(idleBytes / 2 ** 20), unit: "MiB" }),
+    { name: "the same by processor time", value: round(typical.cpu), unit: "× bare" },
+    shareAtLeast(0.25, { ...life, baseline: bare }),
+    atLeast(2500, { ...life, name: `${life.name}, absolute`, value: Math.round(lives.perS) }),
+    atMost(10, { name: "admission P99 at 1 000 tasks/s", value: p99, unit: "ms" }),
+    atMost(600, { name: "start to listening", value: Math.round(start.startedInMs), unit: "ms" }),
+    atMost(150, { name: "resident when idle", value: idle, unit: "MiB" }),
   ];
   const conditions =
-    `${connections} connections from one client process, ${perRound} posts a round, best of ${rounds}; log level info; ` +
-    "client, orchestrator and engine share the cores; bare is node:http that parses and answers the same JSON";
+    `${connections} connections from one client process, ${perRound} posts a round, the middle of ${rounds}; log level ` +
+    "info; tasks are kept in memory, transcripts on disk; client, orchestrator and engine share the cores; bare is " +
+    "node:http that parses and answers the same JSON";
   return { figures, conditions };
-}
-
-function ratioAtLeast(goal: number, name: string, value: number, baseline: number) {
-  const ratio = round(value / baseline);
-  return {
-    name,
-    value: Math.round(value),
-    unit: "/s",
-    baseline: Math.round(baseline),
-    ratio,
-    goal,
-    met: ratio >= goal,
-  };
 }
 
 function startBare(): Promise<Program> {
@@ -93,9 +86,13 @@ async function post({ url }: Program, name: string, count: number): Promise<Load
     postRequest(url, "/v1/tasks", taskBody(`${name}-${n}`, 16)),
   );
   const result = await sendLoad({ url, requests, connections });
-  const accepted = result.statuses.get(202) ?? 0;
-  if (accepted !== count) throw new Error(`Only ${accepted} of ${count} tasks were accepted.`);
+  requireAccepted(result, count);
   return result;
+}
+
+function requireAccepted({ statuses }: LoadResult, count: number): void {
+  const accepted = statuses.get(202) ?? 0;
+  if (accepted !== count) throw new Error(`Only ${accepted} of ${count} tasks were accepted.`);
 }
 
 async function costOf<T>(program: Program, run: () => Promise<T>): Promise<[cpuMs: number, result: T]> {
@@ -121,6 +118,7 @@ async function measureLives(): Promise<{ lives: Lives; bare: number; paced: Load
       postRequest(daemon.url, "/v1/tasks", taskBody(`paced-${n}`, 1)),
     );
     const paced = await sendLoad({ url: daemon.url, requests, connections, perS: 1000 });
+    requireAccepted(paced, requests.length);
     return { lives, bare: perS, paced };
   } finally {
     await daemon.stop();

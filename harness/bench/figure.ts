@@ -25,6 +25,25 @@ export function atMost(goal: number, measured: Measured): Figure {
   return { ...withRatio(measured), goal, met: measured.value <= goal };
 }
 
+/** The round in the middle: a machine that is shared makes single rounds better and worse than they are. */
+export function middle<T>(rounds: readonly T[], of: (round: T) => number): T {
+  return rounds.toSorted((a, b) => of(a) - of(b))[rounds.length >> 1] as T;
+}
+
+/** Where the goal is a share of the baseline. */
+export function shareAtLeast(goal: number, measured: Measured & { readonly baseline: number }): Figure {
+  const { value, baseline } = measured;
+  const ratio = round(value / baseline);
+  return {
+    ...measured,
+    value: Math.round(value),
+    baseline: Math.round(baseline),
+    ratio,
+    goal,
+    met: ratio >= goal,
+  };
+}
+
 function withRatio(measured: Measured): Figure {
   if (measured.baseline === undefined) return measured;
   return { ...measured, ratio: round(measured.value / measured.baseline) };

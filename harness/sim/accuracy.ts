@@ -87,6 +87,18 @@ export function deadlinesMet(seed: number): { readonly met: number; readonly adm
   return { met: cases.filter(({ outcome }) => outcome?.onTime === true).length, admitted: cases.length };
 }
 
+/** Of those that a full queue refused and that came again as told: how often a place was free by then. */
+export function retriesKept(seed: number): { readonly kept: number; readonly told: number } {
+  const world = new World(mixOf(seed, { perS: 5 }, { pools: [basePool({ capacity: 4 })] }));
+  world.run();
+  const starts = [...world.judge.cases.values()].map(({ firstPlacedAtMs = Infinity }) => firstPlacedAtMs);
+  const { returns } = world.clients;
+  const kept = returns.filter(({ refusedAtMs, cameAtMs }) =>
+    starts.some((atMs) => atMs > refusedAtMs && atMs <= cameAtMs),
+  );
+  return { kept: kept.length, told: returns.length };
+}
+
 export function figuresOf(): Figure[] {
   const figures: Figure[] = [];
   for (const [name, load] of Object.entries(loads)) {
@@ -101,6 +113,10 @@ export function figuresOf(): Figure[] {
   const met = ended.reduce((total, one) => total + one.met, 0);
   const admitted = ended.reduce((total, one) => total + one.admitted, 0);
   figures.push(atLeast("admitted tasks that met their deadline", met / admitted, 0.99));
+  const returns = seeds.map(retriesKept);
+  const kept = returns.reduce((total, one) => total + one.kept, 0);
+  const told = returns.reduce((total, one) => total + one.told, 0);
+  figures.push(atLeast("Retry-After after which a place was free", kept / told, 0.75));
   return figures;
 }
 

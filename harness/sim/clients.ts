@@ -36,6 +36,8 @@ const triesMax = 4;
 export class Clients {
   readonly #options: ClientsOptions;
   readonly byJobId = new Map<string, Client>();
+  /** When somebody was refused, and when it came again as it was told to. */
+  readonly returns: { readonly refusedAtMs: number; readonly cameAtMs: number }[] = [];
   #planned = 0;
   #waitingToSend = 0;
 
@@ -133,8 +135,10 @@ export class Clients {
     const { clock } = this.#options;
     if (client.tries >= triesMax) return;
     this.#waitingToSend++;
+    const refusedAtMs = clock.nowMs;
     clock.after(afterMs, () => {
       this.#waitingToSend--;
+      this.returns.push({ refusedAtMs, cameAtMs: clock.nowMs });
       this.send(client);
     });
   }

@@ -25,6 +25,7 @@ type Open = (keeping: Keeping, use: (artifacts: Artifacts) => Promise<void>) => 
 
 export function artifactsConformance(store: string, open: Open): void {
   storing(store, open);
+  sizing(store, open);
   keeping(store, open);
 }
 
@@ -95,6 +96,34 @@ function storing(store: string, open: Open): void {
       );
       const created = await Promise.all(puts);
       assert.deepEqual(new Set(created.map(({ created_ms }) => created_ms)), new Set([0]));
+    }));
+}
+
+function sizing(store: string, open: Open): void {
+  test(`${store}: how large a document is can be asked before it is read`, () =>
+    open(roomy, async (artifacts) => {
+      for (const keep of ["transcript", "upload"] as const) {
+        const { id } = await artifacts.put(put({ text: "ü", keep }, { keep, tenantId: keep }));
+        const bytes = Buffer.byteLength(`{"keep":"${keep}","text":"ü"}`);
+        assert.equal(await artifacts.sizeOf(keep, id), bytes);
+        assert.equal(await artifacts.sizeOf("another", id), undefined);
+      }
+      assert.equal(await artifacts.sizeOf("default", "no id"), undefined);
+    }));
+
+  test(`${store}: without a tenant the default one's document is meant, else whoever's there is`, () =>
+    open(roomy, async (artifacts) => {
+      const theirs = await artifacts.put(put({ n: 1 }, { tenantId: "acme", keep: "transcript" }));
+      const uploaded = await artifacts.put(put({ n: 2 }, { tenantId: "acme" }));
+      const common = await artifacts.put(put({ n: 3 }));
+      for (const [n, { id }] of [theirs, uploaded, common].entries()) {
+        assert.deepEqual(await artifacts.get(undefined, id), { n: n + 1 });
+        assert.equal(await artifacts.sizeOf(undefined, id), 7);
+      }
+      assert.equal(await artifacts.get("default", theirs.id), undefined);
+      assert.equal(await artifacts.get(undefined, `sha256:${"0".repeat(64)}`), undefined);
+      await artifacts.sweep(1_000_000);
+      assert.equal(await artifacts.get(undefined, theirs.id), undefined);
     }));
 }
 

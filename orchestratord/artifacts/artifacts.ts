@@ -9,8 +9,13 @@ export interface Artifacts {
    * @throws OrchError ARTIFACT_STORE_FULL when the room for its kind of keeping is used up
    */
   put(put: ArtifactPut): Promise<ArtifactCreated>;
-  /** The document as it was stored, or undefined when this tenant has none under the id. */
-  get(tenantId: string, id: string): Promise<ArtifactDocument | undefined>;
+  /**
+   * The document as it was stored, or undefined when this tenant has none under the id. Without a tenant the
+   * default one's is meant, else whoever's has one.
+   */
+  get(tenantId: string | undefined, id: string): Promise<ArtifactDocument | undefined>;
+  /** How many bytes `get` would read, so that whoever asks can make room first; undefined like `get`. */
+  sizeOf(tenantId: string | undefined, id: string): Promise<number | undefined>;
   /** Removes what is older than its keeping allows, the oldest first where room is short. */
   sweep(nowMs: number): Promise<void>;
   close(): Promise<void>;

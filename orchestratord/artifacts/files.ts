@@ -80,14 +80,27 @@ export class FileArtifacts implements Artifacts {
     }
   }
 
-  async get(tenantId: string, id: string): Promise<ArtifactDocument | undefined> {
+  async get(tenantId: string | undefined, id: string): Promise<ArtifactDocument | undefined> {
     const known = parseArtifactId(id);
     if (known === undefined) return undefined;
+    if (tenantId === undefined) return this.#ofAny(known, (owner) => this.get(owner, known));
     const text =
       (await readIfThere(this.#pathOf({ tenantId, id: known }))) ??
       (await (await this.#ready).get(tenantId, known));
     if (text !== undefined) return JSON.parse(text.toString()) as ArtifactDocument;
     return this.#mirror?.get(tenantId, known);
+  }
+
+  async sizeOf(tenantId: string | undefined, id: string): Promise<number | undefined> {
+    const known = parseArtifactId(id);
+    if (known === undefined) return undefined;
+    if (tenantId === undefined) return this.#ofAny(known, (owner) => this.sizeOf(owner, known));
+    const path = this.#pathOf({ tenantId, id: known });
+    return (
+      (await sizeIfThere(path)) ??
+      (await this.#ready).find(tenantId, known)?.bytes ??
+      (await this.#mirror?.sizeOf(tenantId, known))
+    );
   }
 
   async sweep(nowMs: number): Promise<void> {
@@ -100,6 +113,16 @@ export class FileArtifacts implements Artifacts {
     const log = await this.#ready;
     await Promise.allSettled(this.#writing.values());
     await log.close();
+  }
+
+  async #ofAny<T>(id: string, read: (tenantId: string) => Promise<T | undefined>): Promise<T | undefined> {
+    const common = await read(tenantWithoutFolder);
+    if (common !== undefined) return common;
+    const log = await this.#ready;
+    for (const tenantId of new Set([...this.#uploads.tenants, ...log.tenants])) {
+      if ((this.#uploads.find(tenantId, id) ?? log.find(tenantId, id)) !== undefined) return read(tenantId);
+    }
+    return undefined;
   }
 
   async #keepTranscript(log: TranscriptLog, put: ArtifactPut, named: Named): Promise<ArtifactCreated> {
@@ -248,6 +271,15 @@ const asideIn = (root: string): string => join(root, "aside");
 async function readIfThere(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, "utf8");
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+async function sizeIfThere(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).size;
   } catch (error) {
     if (codeOf(error) === "ENOENT") return undefined;
     throw error;

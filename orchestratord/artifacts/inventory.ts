@@ -64,6 +64,8 @@ export class Inventory {
   /** Oldest first, as far as they came in order. */
   readonly #items = { upload: new Map<string, Item>(), transcript: new Map<string, Item>() };
   readonly #bytes = { upload: 0, transcript: 0 };
+  /** Everybody who has ever stored something here. */
+  readonly tenants = new Set<string>();
 
   constructor(keeping: Keeping) {
     this.#keeping = keeping;
@@ -72,6 +74,16 @@ export class Inventory {
   find(tenantId: string, id: string): Item | undefined {
     const key = keyOf(tenantId, id);
     return this.#items.upload.get(key) ?? this.#items.transcript.get(key);
+  }
+
+  /** Without a tenant the default one's is meant, else whoever's there is. */
+  findFor(tenantId: string | undefined, id: string): Item | undefined {
+    if (tenantId !== undefined) return this.find(tenantId, id);
+    for (const each of ["default", ...this.tenants]) {
+      const item = this.find(each, id);
+      if (item !== undefined) return item;
+    }
+    return undefined;
   }
 
   /** @throws OrchError ARTIFACT_STORE_FULL when it can never fit, or uploads leave no room */
@@ -84,6 +96,7 @@ export class Inventory {
   }
 
   add(item: Item): void {
+    this.tenants.add(item.tenantId);
     this.#items[item.keep].set(keyOf(item.tenantId, item.id), item);
     this.#bytes[item.keep] += item.bytes;
   }

@@ -51,10 +51,14 @@ export class MemoryArtifacts implements Artifacts {
     if (known !== undefined) this.#remove(known);
   }
 
-  async get(tenantId: string, id: string): Promise<ArtifactDocument | undefined> {
-    const item = this.#inventory.find(tenantId, parseArtifactId(id) ?? "");
+  async get(tenantId: string | undefined, id: string): Promise<ArtifactDocument | undefined> {
+    const item = this.#inventory.findFor(tenantId, parseArtifactId(id) ?? "");
     const pieces = item && this.#contents.get(item);
     return pieces && (JSON.parse(Buffer.concat(pieces).toString()) as ArtifactDocument);
+  }
+
+  async sizeOf(tenantId: string | undefined, id: string): Promise<number | undefined> {
+    return this.#inventory.findFor(tenantId, parseArtifactId(id) ?? "")?.bytes;
   }
 
   async sweep(nowMs: number): Promise<void> {

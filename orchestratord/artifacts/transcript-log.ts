@@ -59,6 +59,8 @@ export class TranscriptLog {
   readonly #rotateMs: number;
   /** Oldest first. */
   readonly #rows = new Map<string, Row>();
+  /** Everybody who has ever stored something here; the rows cannot tell. */
+  readonly tenants = new Set<string>();
   #bytes = 0;
   readonly #pending = new Map<string, Pending>();
   #group: Pending[] = [];
@@ -83,7 +85,7 @@ export class TranscriptLog {
   }
 
   /** When it was stored, if it is. */
-  find(tenantId: string, id: string): { readonly createdMs: number } | undefined {
+  find(tenantId: string, id: string): Readonly<Pick<Row, "createdMs" | "bytes">> | undefined {
     return this.#rows.get(keyOf(tenantId, id));
   }
 
@@ -102,6 +104,7 @@ export class TranscriptLog {
     const row: Row = { createdMs, bytes: named.bytes, isKept: true, shelf: undefined, at: 0 };
     const safe = Promise.withResolvers<void>();
     const pending = { tenantId, createdMs, named, row, safe };
+    this.tenants.add(tenantId);
     this.#add(key, row);
     this.#pending.set(key, pending);
     this.#group.push(pending);
@@ -255,6 +258,7 @@ export class TranscriptLog {
       const shelf: Shelf = { path: join(this.#folder, name), kept: 0 };
       for (const { tenantId, id, createdMs, bytes, at } of await recover(shelf.path)) {
         const key = keyOf(tenantId, id);
+        this.tenants.add(tenantId);
         if (!this.#rows.has(key)) this.#add(key, { createdMs, bytes, isKept: true, shelf, at });
       }
       if (shelf.kept === 0) this.#remove(shelf);

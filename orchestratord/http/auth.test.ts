@@ -275,3 +275,33 @@ test("a non-loopback address without a token or key is refused, and the refusal 
   for (const ORCHD_ADDR of ["127.8.8.8:1", "localhost:1", "[::1]:1"])
     configOf({ environment: { ORCHD_ADDR } });
 });
+
+test("with the key gate on, capabilities want a key: none is 401 [BDD-12]", async (t) => {
+  const s = await serving(t, { environment: keys });
+  assert.deepEqual(await ask(s, "/v1/capabilities"), [401, "MISSING_API_KEY"]);
+  assert.deepEqual(await ask(s, "/v1/capabilities", { "X-API-Key": "valid" }), ok);
+});
+
+test("with the key gate on, the key `invalid` is 403 [BDD-13]", async (t) => {
+  const s = await serving(t, { environment: keys });
+  const invalid = { "X-API-Key": "invalid" };
+  assert.deepEqual(await ask(s, "/v1/capabilities", invalid), [403, "INVALID_API_KEY"]);
+});
+
+test(
+  "a bearer token: omitted by this machine where that is allowed, missing, wrong, right with its fingerprint, and " +
+    "wanted where others can reach us [BDD-42]",
+  async (t) => {
+    const path = "/v1/capabilities";
+    const excusing = await serving(t, { environment: { ...withToken, AUTH_OPTIONAL: "true" } });
+    assert.deepEqual(await ask(excusing, path), ok);
+    const s = await serving(t, { environment: withToken });
+    assert.deepEqual(await ask(s, path), [401, "MISSING_TOKEN"]);
+    assert.deepEqual(await ask(s, path, bearer("another-token-of-16")), [401, "BAD_TOKEN"]);
+    assert.deepEqual(await ask(s, path, bearer(token)), ok);
+    assert.equal(s.auth.at(-1)?.identity, `token:${fp6(token)}`);
+    const open = { ORCHD_ADDR: "0.0.0.0:8080" };
+    assert.throws(() => configOf({ environment: open }), /NON_LOOPBACK_WITHOUT_TOKEN/);
+    configOf({ environment: { ...open, ...withToken } });
+  },
+);

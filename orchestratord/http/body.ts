@@ -6,7 +6,8 @@ import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import { OrchError } from "@llama-orch/contract";
 import type { Held } from "./held.ts";
 
-export interface Body {
+/** It has its room until it is disposed of, by whoever is done with its value. */
+export interface Body extends Disposable {
   readonly value: unknown;
   readonly bytes: number;
 }
@@ -14,10 +15,23 @@ export interface Body {
 /** @throws OrchError UNSUPPORTED_MEDIA_TYPE, PAYLOAD_TOO_LARGE, INVALID_PARAMS, ADMISSION_REJECT */
 export async function readBody(request: IncomingMessage, limitBytes: number, held: Held): Promise<Body> {
   requireJson(request.headers);
-  if (Number(request.headers["content-length"] ?? 0) > limitBytes) throw tooLarge(limitBytes);
-  held.requireRoom();
-  const bytes = await collect(request, limitBytes, held);
-  return { value: parseJson(bytes), bytes: bytes.length };
+  const announced = announcedBytes(request.headers);
+  if (announced !== undefined && announced > limitBytes) throw tooLarge(limitBytes);
+  const room = held.reserve(announced ?? limitBytes);
+  try {
+    const bytes = await collect(request, limitBytes);
+    room.shrinkTo(bytes.length);
+    const value = parseJson(bytes);
+    return { value, bytes: bytes.length, [Symbol.dispose]: () => room[Symbol.dispose]() };
+  } catch (error) {
+    room[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** Undefined for a body in chunks, which says how long it is by ending. */
+function announcedBytes(headers: IncomingHttpHeaders): number | undefined {
+  return headers["transfer-encoding"] === undefined ? Number(headers["content-length"] ?? 0) : undefined;
 }
 
 const jsonType = /^application\/json(?:;charset="?utf-?8"?)?;?$/i;
@@ -41,19 +55,17 @@ export function hasBody(headers: IncomingHttpHeaders): boolean {
   return headers["transfer-encoding"] !== undefined || (headers["content-length"] ?? "0") !== "0";
 }
 
-function collect(request: IncomingMessage, limitBytes: number, held: Held): Promise<Buffer> {
+function collect(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
     const settle = (error?: OrchError) => {
       request.off("data", onData).off("end", onEnd).off("close", onClose).off("error", onClose);
-      held.giveBack(bytes);
       if (error === undefined) resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks));
       else reject(error);
     };
     const onData = (chunk: Buffer) => {
       bytes += chunk.length;
-      held.take(chunk.length);
       if (bytes > limitBytes) settle(tooLarge(limitBytes));
       else chunks.push(chunk);
     };
@@ -98,5 +110,9 @@ export function discardRest(request: IncomingMessage, discardedBytesMax: number)
 const noBody = () => new OrchError("INVALID_PARAMS", "The body is empty; send a JSON object.");
 
 function tooLarge(limitBytes: number): OrchError {
-  return new OrchError("PAYLOAD_TOO_LARGE", `The body is larger than ${limitBytes / 1_048_576} MiB.`);
+  const limit = `${limitBytes / 1_048_576} MiB`;
+  return new OrchError(
+    "PAYLOAD_TOO_LARGE",
+    `The body is larger than ${limit}; send less, or in several parts.`,
+  );
 }

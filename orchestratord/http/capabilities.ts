@@ -1,5 +1,5 @@
-// What this installation can do. The application hands out one object until something changes, so its text is
-// kept as long as the object is the same.
+// What this installation can do. The application hands out one object until the replicas change, or for a
+// second; its text is kept as long as the object is the same.
 
 import type { Capabilities } from "@llama-orch/contract";
 import type { Handler } from "./exchange.ts";

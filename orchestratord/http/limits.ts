@@ -21,6 +21,9 @@ export interface Limits {
   readonly connectionsMax: number;
   /** Bodies that are being received, and answers that are not taken yet, over all connections. */
   readonly heldBytesMax: number;
+  /** Larger bodies and documents leave `smallRoomBytes` of it to the others. */
+  readonly smallBytesMax: number;
+  readonly smallRoomBytes: number;
   /** So much of a refused body is read and thrown away, so that its sender gets to read why. */
   readonly discardedBytesMax: number;
 }
@@ -38,5 +41,7 @@ export const defaultLimits: Limits = {
   headerBytesMax: 16_384,
   connectionsMax: 16_384,
   heldBytesMax: 256 * mebibyte,
+  smallBytesMax: 65_536,
+  smallRoomBytes: 32 * mebibyte,
   discardedBytesMax: 64 * mebibyte,
 };

@@ -7,7 +7,7 @@ import { type Handler, isSafeId } from "./exchange.ts";
 import { budgetHeaders, internalError, sendJson, sendNothing } from "./reply.ts";
 
 export const createTask: Handler = async ({ wire, caller }, { application }, limitBytes) => {
-  const body = await readBody(wire.request, limitBytes, wire.held);
+  using body = await readBody(wire.request, limitBytes, wire.held);
   const request = parseTaskRequest(body.value);
   const admitted = await application.submit(request, body.bytes, caller).catch(withEngine(request));
   sendJson(wire, 202, admissionText(admitted), budgetHeaders(admitted.budget));

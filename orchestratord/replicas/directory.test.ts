@@ -63,6 +63,20 @@ test("a ready replica is asked what it is before anybody hears of it", async () 
   assert.equal(directory.find("p", "r1", 1), undefined);
 });
 
+test("of an engine's slots no more are used than are configured", async () => {
+  const { directory, reports, adapters, clock } = open();
+  directory.announce(announced());
+  (adapters[0] as TinyAdapter).facts = { engineVersion: "2", slotsTotal: 64, ctxMax: 1, features: [] };
+  clock.advance(1000);
+  await turn();
+  clock.advance(1000);
+  await turn();
+  assert.deepEqual(
+    reports.map(({ facts }) => facts.slotsTotal),
+    [2, 9],
+  );
+});
+
 test("one that cannot say what it is is asked again soon, one that can is asked again and again", async () => {
   const { directory, reports, adapters, clock } = open(true);
   directory.announce(announced());

@@ -13,7 +13,7 @@ export interface DirectoryOptions {
   readonly clock: Clock;
   /** How often a ready replica is asked what it is. */
   readonly pollMs: number;
-  /** What is configured of a pool; it stands in until one of its replicas has said more. */
+  /** What is configured of a pool: its context until a replica has said more, and the most slots to use. */
   readonly expected: (poolId: string) => { readonly ctxMax: number; readonly slotsTotal: number };
 }
 
@@ -196,7 +196,9 @@ function factsOf(
     modelDigest: digest,
     ...(props?.quant !== undefined && { quant: props.quant }),
     ctxMax: props?.ctxMax ?? expected.ctxMax,
-    slotsTotal: props?.slotsTotal ?? expected.slotsTotal,
+    // An engine may have more slots than it was configured to be used with, as where sharing a batch would
+    // change what its streams say.
+    slotsTotal: Math.min(props?.slotsTotal ?? expected.slotsTotal, expected.slotsTotal),
     slotsElsewhere: 0,
     vramFreeBytes: 0,
     features: props?.features ?? [],

@@ -70,12 +70,19 @@ test("bytes are those of UTF-8, and a context that is asked for is the one to fi
   assert.equal((await measure({ prompt: "x".repeat(20), ctx: 64 })).promptTokens, 1);
 });
 
-test("what a template may write around messages counts, and so do queries and inputs", async (t) => {
+test("what a template may write around messages counts", async (t) => {
   const { measure } = await open(t);
   const messages = [{ role: "user", content: "hello" }];
   assert.equal((await measure({ messages })).promptBytes, 256 + 64 + 4 + 5);
-  const ranked = { workload: "rerank", query: "four", inputs: ["two", "three"] };
-  assert.equal((await measure(ranked)).promptBytes, 4 + 3 + 5);
+});
+
+test("of several inputs the longest must fit, behind the query, however many there are", async (t) => {
+  const { adapter, measure } = await open(t);
+  const ranked = { workload: "rerank", query: "four", inputs: ["two", "three", "é"] };
+  assert.equal((await measure(ranked)).promptBytes, 4 + 5);
+  const many = { workload: "embedding", inputs: Array.from({ length: 2048 }, () => "x".repeat(50)) };
+  assert.deepEqual(await measure(many), { promptBytes: 50 });
+  assert.equal(adapter.asked, 0);
 });
 
 test("where no engine answers there is no count, and for a model that nobody serves nobody is asked", async (t) => {

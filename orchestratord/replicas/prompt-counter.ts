@@ -6,6 +6,7 @@ import type { Orchestrator } from "@llama-orch/core";
 import type { Directory } from "./directory.ts";
 
 export interface PromptSize {
+  /** Of several inputs those of the longest, behind the query: each has a context to itself. */
   readonly promptBytes: number;
   /** As the engine counts; absent where that made no difference, or where no engine answered. */
   readonly promptTokens?: number;
@@ -64,7 +65,9 @@ function ctxOf(core: Orchestrator, task: Task): number {
 function bytesOf({ prompt, messages, query, inputs }: TaskBody): number {
   let bytes = prompt === undefined ? 0 : Buffer.byteLength(prompt);
   if (query !== undefined) bytes += Buffer.byteLength(query);
-  for (const input of inputs ?? []) bytes += Buffer.byteLength(input);
+  let longest = 0;
+  for (const input of inputs ?? []) longest = Math.max(longest, Buffer.byteLength(input));
+  bytes += longest;
   if (messages === undefined) return bytes;
   bytes += templateBytes.whole;
   for (const { role, content } of messages) {

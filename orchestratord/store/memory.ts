@@ -10,14 +10,19 @@ export interface MemoryStoreOptions {
   readonly keepEndedMs: number;
   /** How long after its end a task's first answer is given again. */
   readonly rememberMs: number;
+  readonly endedMax?: number;
 }
 
 /** Beyond it the longest ended go first, and so do the answers. */
-const endedMax = 100_000;
+const endedMaxDefault = 100_000;
 
 interface Answered extends Remembered {
-  /** Absent while the task is live. */
-  endedAtMs?: number;
+  readonly tenantId: string;
+  readonly taskId: string;
+}
+
+interface EndedAnswer extends Answered {
+  readonly endedAtMs: number;
 }
 
 export class MemoryStore implements Store {
@@ -25,8 +30,11 @@ export class MemoryStore implements Store {
   readonly #bodies = new Map<string, TaskBody>();
   /** By tenant and task, longest ended first. */
   readonly #ended = new Map<string, EndedTask>();
-  /** By tenant and task; those that have ended stand in the order of their ends, behind one another. */
-  readonly #answers = new Map<string, Answered>();
+  /** By tenant and task: of live ones, and of ended ones, longest ended first. */
+  readonly #liveAnswers = new Map<string, Answered>();
+  readonly #endedAnswers = new Map<string, EndedAnswer>();
+  /** By task: who used the name last. */
+  readonly #tenants = new Map<string, string>();
 
   constructor(options: MemoryStoreOptions) {
     this.#options = options;
@@ -40,20 +48,24 @@ export class MemoryStore implements Store {
     return this.#bodies.get(jobId);
   }
 
-  async remembered(tenantId: string, taskId: string): Promise<Remembered | undefined> {
-    const answered = this.#answers.get(keyOf(tenantId, taskId));
-    return answered === undefined || this.#isForgotten(answered) ? undefined : answered;
+  async remembered(tenantId: string | undefined, taskId: string): Promise<Remembered | undefined> {
+    this.#forgetOld();
+    return this.#meant(tenantId, taskId, (key) => this.#liveAnswers.get(key) ?? this.#endedAnswers.get(key));
   }
 
-  async transcript(tenantId: string, taskId: string): Promise<EndedTask | undefined> {
+  async transcript(tenantId: string | undefined, taskId: string): Promise<EndedTask | undefined> {
     this.#forgetOld();
-    return this.#ended.get(keyOf(tenantId, taskId));
+    return this.#meant(tenantId, taskId, (key) => this.#ended.get(key));
   }
 
   async close(): Promise<void> {
-    this.#bodies.clear();
-    this.#ended.clear();
-    this.#answers.clear();
+    for (const kept of [this.#bodies, this.#ended, this.#liveAnswers, this.#endedAnswers]) kept.clear();
+    this.#tenants.clear();
+  }
+
+  #meant<T>(tenantId: string | undefined, taskId: string, find: (key: string) => T | undefined) {
+    if (tenantId !== undefined) return find(keyOf(tenantId, taskId));
+    return find(keyOf("default", taskId)) ?? find(keyOf(this.#tenants.get(taskId) ?? "", taskId));
   }
 
   #keep(fact: Fact): void {
@@ -66,8 +78,9 @@ export class MemoryStore implements Store {
     this.#bodies.set(jobId, body);
     // A name that is used again stands for its newest task.
     this.#ended.delete(key);
-    this.#answers.delete(key);
-    this.#answers.set(key, { fingerprint, answer });
+    this.#endedAnswers.delete(key);
+    this.#liveAnswers.set(key, { tenantId, taskId, fingerprint, answer });
+    this.#tenants.set(taskId, tenantId);
   }
 
   #ends(ended: Ended): void {
@@ -75,28 +88,26 @@ export class MemoryStore implements Store {
     this.#bodies.delete(ended.jobId);
     this.#ended.delete(key);
     this.#ended.set(key, ended);
-    const answered = this.#answers.get(key);
+    const answered = this.#liveAnswers.get(key) ?? this.#endedAnswers.get(key);
     if (answered?.answer.jobId === ended.jobId) {
-      this.#answers.delete(key);
-      this.#answers.set(key, { ...answered, endedAtMs: ended.atMs });
+      this.#liveAnswers.delete(key);
+      this.#endedAnswers.delete(key);
+      this.#endedAnswers.set(key, { ...answered, endedAtMs: ended.atMs });
     }
     this.#forgetOld();
   }
 
-  #isForgotten({ endedAtMs }: Answered): boolean {
-    return endedAtMs !== undefined && this.#options.nowMs() - endedAtMs > this.#options.rememberMs;
-  }
-
   #forgetOld(): void {
-    const oldestMs = this.#options.nowMs() - this.#options.keepEndedMs;
+    const { nowMs, keepEndedMs, rememberMs, endedMax = endedMaxDefault } = this.#options;
+    const now = nowMs();
     for (const [key, { atMs }] of this.#ended) {
-      if (atMs >= oldestMs && this.#ended.size <= endedMax) break;
+      if (now - atMs <= keepEndedMs && this.#ended.size <= endedMax) break;
       this.#ended.delete(key);
     }
-    for (const [key, answered] of this.#answers) {
-      if (answered.endedAtMs === undefined) continue;
-      if (!this.#isForgotten(answered) && this.#answers.size <= endedMax) break;
-      this.#answers.delete(key);
+    for (const [key, { endedAtMs, tenantId, taskId }] of this.#endedAnswers) {
+      if (now - endedAtMs <= rememberMs && this.#endedAnswers.size <= endedMax) break;
+      this.#endedAnswers.delete(key);
+      if (this.#tenants.get(taskId) === tenantId) this.#tenants.delete(taskId);
     }
   }
 }

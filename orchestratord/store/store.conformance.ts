@@ -38,10 +38,7 @@ const ended = (jobId: string, more: Partial<Ended> = {}): Ended => ({
   ...more,
 });
 
-export function storeConformance(
-  name: string,
-  use: (run: (opened: OpenedStore) => Promise<void>) => Promise<void>,
-) {
+export function storeConformance(name: string, use: Use) {
   test(`${name}: the texts of a task are there from its admission to its end`, () =>
     use(async ({ store }) => {
       assert.equal(await store.body("j1"), undefined);
@@ -74,6 +71,12 @@ export function storeConformance(
       assert.equal((await store.transcript("default", "task"))?.jobId, "j2");
     }));
 
+  forgetting(name, use);
+}
+
+type Use = (run: (opened: OpenedStore) => Promise<void>) => Promise<void>;
+
+function forgetting(name: string, use: Use) {
   test(`${name}: an ended task is forgotten when its time is over`, () =>
     use(async ({ store, advance }) => {
       await store.commit([admitted("j1"), ended("j1")]);
@@ -95,6 +98,29 @@ export function storeConformance(
       advance(rememberMs);
       assert.partialDeepStrictEqual(await store.remembered("default", "task"), first);
       advance(1);
+      assert.equal(await store.remembered("default", "task"), undefined);
+    }));
+
+  test(`${name}: without a tenant the default one's name is meant, else whoever's used it last`, () =>
+    use(async ({ store, advance }) => {
+      await store.commit([
+        admitted("j1", { tenantId: "a" }),
+        admitted("j2", { tenantId: "b" }),
+        ended("j2", { tenantId: "b" }),
+      ]);
+      assert.equal((await store.transcript(undefined, "task"))?.jobId, "j2");
+      assert.equal((await store.remembered(undefined, "task"))?.answer.jobId, "j2");
+      await store.commit([admitted("j3"), ended("j3"), admitted("j4", { tenantId: "c" })]);
+      assert.equal((await store.transcript(undefined, "task"))?.jobId, "j3");
+      assert.equal((await store.remembered(undefined, "task"))?.answer.jobId, "j3");
+      assert.equal(await store.transcript(undefined, "another"), undefined);
+      advance(rememberMs + 1);
+      assert.equal((await store.remembered(undefined, "task"))?.answer.jobId, "j4");
+    }));
+
+  test(`${name}: nothing can be kept as well as something, to see whether there is room`, () =>
+    use(async ({ store }) => {
+      await store.commit([]);
       assert.equal(await store.remembered("default", "task"), undefined);
     }));
 

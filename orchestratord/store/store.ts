@@ -7,15 +7,19 @@ import type { Answer, Outcome, Remembered } from "@llama-orch/core";
 export interface Store {
   /**
    * Keeps all facts of a call or none, never overtaking an earlier call. Resolves when they are safe; whoever
-   * must not be told before that waits for it. @throws OrchError POOL_UNAVAILABLE (storage) when it cannot
+   * must not be told before that waits for it. Without facts it tells whether facts could be kept now.
+   * @throws OrchError POOL_UNAVAILABLE (storage) when it cannot
    */
   commit(facts: readonly Fact[]): Promise<void>;
   /** The texts of an admitted task that is not over; undefined for any other. */
   body(jobId: string): Promise<TaskBody | undefined>;
-  /** What a name was first answered, as long as a repeat gets the same answer again. */
-  remembered(tenantId: string, taskId: string): Promise<Remembered | undefined>;
+  /**
+   * What a name was first answered, as long as a repeat gets the same answer again. Without a tenant the
+   * default one's is meant, else that of whoever used the name last; so below.
+   */
+  remembered(tenantId: string | undefined, taskId: string): Promise<Remembered | undefined>;
   /** Where the transcript of an ended task lies, as long as its stream is served again. */
-  transcript(tenantId: string, taskId: string): Promise<EndedTask | undefined>;
+  transcript(tenantId: string | undefined, taskId: string): Promise<EndedTask | undefined>;
   close(): Promise<void>;
 }
 

@@ -22,6 +22,23 @@ test(
 );
 
 test(
+  "a stream that has filled its memory, since the disk refuses, ends its task and says why",
+  staged(async (stage) => {
+    const { segments } = stage;
+    segments.append = () => undefined;
+    const { engine, stream, ended } = run(stage, { stream: stage.open({ ringBytes: 200 }) });
+    await engine.says("a");
+    await engine.says("b".repeat(20_000));
+    assert.equal(stream.isOverfull, false);
+    await engine.says("c".repeat(40_000));
+    const { ending } = await ended();
+    assert.partialDeepStrictEqual(ending, { kind: "refused", code: "INTERNAL" });
+    assert.match("message" in ending ? ending.message : "", /^The disk is full .* Make room, then /);
+    assert.equal(engine.isClosed, true);
+  }),
+);
+
+test(
   "a silent engine is noticed once, before its first token and between two, skipped ones included",
   staged(async (stage) => {
     const stalled = (reports: readonly AttemptReport[]) =>

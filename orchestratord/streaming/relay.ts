@@ -165,6 +165,7 @@ class RunningAttempt {
     if (batch.tokens > this.#tokens) this.#lastAtMs = nowMs;
     this.#tokens = batch.tokens;
     if (!this.#deliver(batch.frames)) return this.#stop({ kind: "mismatch" });
+    if (stream.isOverfull) return this.#stop(overfull);
     if (batch.end !== undefined) this.#finish(batch.end);
     if (this.#lastAtMs !== undefined && this.#firstAtMs === undefined) {
       this.#first(nowMs, batch.end?.cachedTokens ?? 0);
@@ -283,6 +284,14 @@ function endingOf(error: unknown): Ending {
   if (!(error instanceof EngineError)) return lost("reset", `The adapter failed: ${String(error)}`);
   return { ...error.fault, message: error.message };
 }
+
+/** Nothing of it is cut or left out silently: the task ends, and says why. */
+const overfull: Ending = {
+  kind: "refused",
+  code: "INTERNAL",
+  message:
+    "The disk is full and the text of this stream fills its memory. Make room, then send the task again.",
+};
 
 function lost(reason: "reset", message: string): Ending {
   return { kind: "lost", reason, message };

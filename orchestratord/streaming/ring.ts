@@ -41,6 +41,9 @@ export interface Found {
 /** What an entry costs in memory beside its text. */
 const entryBytes = 152;
 
+/** A stream that the disk refuses takes so much more memory than its room, and then has to end. */
+const overfullFactor = 256;
+
 /** A reader that catches up gets about this much at once. */
 const pieceChars = 16_384;
 
@@ -53,9 +56,12 @@ export class Ring {
   #end = 0;
   #frames = 0;
   #lastMetricsAt = -1;
+  /** So much is kept before the disk is asked again. */
+  #spillAtBytes: number;
 
   constructor(o: { readonly roomBytes: number; readonly segments: Segments }) {
     this.#roomBytes = o.roomBytes;
+    this.#spillAtBytes = o.roomBytes;
     this.#segments = o.segments;
   }
 
@@ -78,7 +84,12 @@ export class Ring {
     this.#kept.push({ ...entry, at: this.#end, upTo: this.#frames });
     this.#end += entry.text.length;
     this.#keptBytes += costOf(entry);
-    if (this.#keptBytes > this.#roomBytes) this.#spill();
+    if (this.#keptBytes > this.#spillAtBytes) this.#spill();
+  }
+
+  /** The disk has refused for so long that memory can hold no more of this stream. */
+  get isOverfull(): boolean {
+    return this.#keptBytes > overfullFactor * this.#roomBytes;
   }
 
   /** Whole entries from a place on, up to about `pieceChars` and never past the entry that reaches `to`. */
@@ -139,21 +150,29 @@ export class Ring {
     this.#keptBytes = 0;
   }
 
-  /** The older half goes, so that one write serves many batches. */
+  /**
+   * The older half goes, so that one write serves many batches. Where the disk refuses, the next try is after
+   * as much again, and a try costs one write however much has piled up.
+   */
   #spill(): void {
-    let bytes = 0;
-    let count = 0;
-    while (count < this.#kept.length && this.#keptBytes - bytes > this.#roomBytes / 2) {
-      bytes += costOf(this.#kept[count++] as Kept);
-    }
-    const leaving = this.#kept.slice(0, count);
-    const last = leaving.at(-1);
-    const extent = last && this.#segments.append(encode(leaving));
-    if (last === undefined || extent === undefined) return;
-    const [{ at }] = leaving as [Kept];
-    this.#spilled.push({ extent, at, end: last.at + last.text.length, upTo: last.upTo });
-    this.#kept = this.#kept.slice(count);
-    this.#keptBytes -= bytes;
+    let gone = 0;
+    let extent: Extent | undefined;
+    do {
+      const from = gone;
+      let bytes = 0;
+      const goal = Math.max(1, Math.min(this.#roomBytes, this.#keptBytes - this.#roomBytes / 2));
+      while (gone < this.#kept.length && bytes < goal) bytes += costOf(this.#kept[gone++] as Kept);
+      const leaving = this.#kept.slice(from, gone);
+      extent = this.#segments.append(encode(leaving));
+      if (extent === undefined) gone = from;
+      else {
+        const [first, last] = [leaving[0], leaving.at(-1)] as [Kept, Kept];
+        this.#spilled.push({ extent, at: first.at, end: last.at + last.text.length, upTo: last.upTo });
+        this.#keptBytes -= bytes;
+      }
+    } while (extent !== undefined && this.#keptBytes > this.#roomBytes);
+    this.#kept = this.#kept.slice(gone);
+    this.#spillAtBytes = extent === undefined ? this.#keptBytes + this.#roomBytes : this.#roomBytes;
   }
 
   #unspill({ extent, at, upTo }: Spilled): Kept[] {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -94,15 +94,22 @@ test(
 );
 
 test(
-  "a disk that takes no more is told, and what was written before stays readable",
+  "a disk that takes no more is told once per outage, and what was written before stays readable",
   inFolder((folder) => {
     const failures: Error[] = [];
     const segments = Segments.open({ folder, segmentBytes: 100, onFailure: (error) => failures.push(error) });
     const extent = segments.append(bytesOf(1, 100)) as Extent;
     rmSync(folder, { recursive: true });
     assert.equal(segments.append(bytesOf(2, 100)), undefined);
+    assert.equal(segments.append(bytesOf(2, 100)), undefined);
     assert.match((failures[0] as Error).message, /ENOENT/);
+    assert.equal(failures.length, 1);
     assert.deepEqual(segments.read(extent), bytesOf(1, 100));
+    mkdirSync(folder);
+    assert.notEqual(segments.append(bytesOf(3, 100)), undefined);
+    rmSync(folder, { recursive: true });
+    segments.append(bytesOf(4, 100));
+    assert.equal(failures.length, 2);
     segments.close();
   }),
 );

@@ -9,7 +9,7 @@ export interface SegmentsOptions {
   /** Belongs to this log alone; what a crashed process left in it is removed. */
   readonly folder: string;
   readonly segmentBytes?: number;
-  /** The disk takes no more. Streams keep their text in memory meanwhile, and try again. */
+  /** The disk takes no more; once per outage. Streams keep their text in memory meanwhile, and try again. */
   onFailure(error: Error): void;
 }
 
@@ -44,6 +44,7 @@ export class Segments {
   #made = 0;
   #liveBytes = 0;
   #diskBytes = 0;
+  #isRefused = false;
 
   private constructor(options: SegmentsOptions) {
     this.#options = options;
@@ -66,12 +67,15 @@ export class Segments {
     return this.#diskBytes;
   }
 
-  /** Undefined when the disk refuses; `onFailure` has been told. */
+  /** Undefined when the disk refuses; `onFailure` has been told, now or when that began. */
   append(bytes: Uint8Array): Extent | undefined {
     try {
-      return this.#append(bytes);
+      const extent = this.#append(bytes);
+      this.#isRefused = false;
+      return extent;
     } catch (error) {
-      this.#options.onFailure(error as Error);
+      if (!this.#isRefused) this.#options.onFailure(error as Error);
+      this.#isRefused = true;
       return undefined;
     }
   }

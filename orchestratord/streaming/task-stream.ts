@@ -122,6 +122,11 @@ export class TaskStream implements Followable, Source {
     return this.#ring.keptBytes;
   }
 
+  /** It can take no more: the disk refuses its text, and memory has all that it may. */
+  get isOverfull(): boolean {
+    return this.#ring.isOverfull;
+  }
+
   get readers(): number {
     return this.#readers.size;
   }

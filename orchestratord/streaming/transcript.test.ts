@@ -145,18 +145,19 @@ test(
 for (const microbatch of [false, true]) {
   test(
     `a finished stream is served again from its stored transcript with the same bytes, micro-batched: ${microbatch}`,
-    staged((stage) => {
+    staged(async (stage) => {
       const live = lived(stage, { microbatch });
       const transcript = stored(recordOf(live), endFrame, body);
       live.end({ ...endFrame, transcript: transcriptId });
       const { segments, clock, pulse } = stage;
-      const again = streamAgain({
+      const again = await streamAgain({
         transcript,
         transcriptId,
         settings: streamSettings,
         segments,
         clock,
         pulse,
+        onReaders: () => {},
       });
       for (const verbose of [false, true]) {
         for (const position of [undefined, { index: 0 }, { index: 7 }, { index: 60 }, { index: 99 }]) {
@@ -181,20 +182,21 @@ for (const microbatch of [false, true]) {
 
 test(
   "a canceled stream that is served again shows started and end, as it did",
-  staged((stage) => {
+  staged(async (stage) => {
     const live = lived(stage);
     live.closeGate();
     const canceled = { ...endFrame, canceled: true };
     const transcript = stored(recordOf(live), canceled, body);
     live.end({ ...canceled, transcript: transcriptId });
     const { segments, clock, pulse } = stage;
-    const again = streamAgain({
+    const again = await streamAgain({
       transcript,
       transcriptId,
       settings: streamSettings,
       segments,
       clock,
       pulse,
+      onReaders: () => {},
     });
     const [then, now] = [live, again].map((stream) => {
       const sink = new TestSink();

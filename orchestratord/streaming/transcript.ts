@@ -4,6 +4,7 @@
 // a document: every task ends with one. Where transcripts are kept is not its business.
 
 import { hash } from "node:crypto";
+import { setImmediate } from "node:timers/promises";
 import {
   canonicalJson,
   type EndFrame,
@@ -100,10 +101,17 @@ export interface StreamAgainOptions {
   readonly segments: Segments;
   readonly clock: Clock;
   readonly pulse: Pulse;
+  onReaders(count: number): void;
 }
 
-/** A finished stream that can be followed like a live one. It needs no release: all of it is in memory. */
-export function streamAgain(o: StreamAgainOptions): TaskStream {
+/** Frames of a finished stream that are made in one go. */
+const framesAtOnce = 500;
+
+/**
+ * A finished stream that can be followed like a live one. It needs no release: all of it is in memory. A long
+ * one is made in pieces, between which others have their turn.
+ */
+export async function streamAgain(o: StreamAgainOptions): Promise<TaskStream> {
   const { transcript, transcriptId, segments, clock, pulse } = o;
   const everything = Number.POSITIVE_INFINITY;
   const stream = new TaskStream({
@@ -113,9 +121,12 @@ export function streamAgain(o: StreamAgainOptions): TaskStream {
     segments,
     clock,
     pulse,
-    onReaders: () => {},
+    onReaders: o.onReaders,
   });
-  for (const { type, data } of transcript.events) write(stream, type as FrameName, data, transcriptId);
+  for (const [n, { type, data }] of transcript.events.entries()) {
+    if (n > 0 && n % framesAtOnce === 0) await setImmediate();
+    write(stream, type as FrameName, data, transcriptId);
+  }
   return stream;
 }
 

@@ -1,17 +1,19 @@
 // Log lines: one JSON object per event on standard output, with the contract's fields and no others, or the
 // same in a form for people. Secrets that the daemon knows never leave it, wherever in a text they stand.
 
+import { fstatSync } from "node:fs";
 import type { LogRecord } from "@llama-orch/contract";
 import { destination, pino } from "pino";
 import { hiderOf } from "../secrets.ts";
+import { PipeLines } from "./pipe-lines.ts";
 
 export type Level = Exclude<LogRecord["level"], "fatal">;
 export type LogFields = Omit<LogRecord, "timestamp" | "level" | "service" | "version" | "event">;
 
 export interface Log {
   write(level: Level, event: string, fields: LogFields): void;
-  /** Everything written so far is out. */
-  flush(): void;
+  /** The last thing: resolves when everything is out, or nobody has read it for too long. */
+  end(): Promise<void>;
 }
 
 export interface LogOptions {
@@ -26,8 +28,14 @@ export interface LogOptions {
 }
 
 export function createLog({ service, version, level, format, secrets, write }: LogOptions): Log {
-  const out = write === undefined ? destination({ dest: 1, sync: false }) : { write };
-  const stream = format === "json" ? out : { write: (line: string) => void out.write(prettyLine(line)) };
+  const leftOut = (lines: number) => {
+    const human = `Left out ${lines} lines, since nobody read them.`;
+    const head = { level: "warn", timestamp: new Date().toISOString(), service, version };
+    return `${JSON.stringify({ ...head, event: "log_lines_dropped", human, details: { lines } })}\n`;
+  };
+  const inForm = format === "json" ? (line: string) => line : prettyLine;
+  const out: Out = write === undefined ? standardOutput((lines) => inForm(leftOut(lines))) : { write };
+  const stream = { write: (line: string) => void out.write(inForm(line)) };
   const hide = recordHider(secrets);
   const logger = pino(
     {
@@ -40,10 +48,27 @@ export function createLog({ service, version, level, format, secrets, write }: L
   );
   return {
     write: (at, event, fields) => logger[at](hide({ event, ...fields })),
-    flush: () => {
-      if ("flushSync" in out) out.flushSync();
+    async end() {
+      await out.end?.();
     },
   };
+}
+
+interface Out {
+  write(line: string): unknown;
+  end?(): void | Promise<void>;
+}
+
+/** About ten seconds of a daemon under load, or all that a reader needs to be started again. */
+const waitingMax = 8 * 2 ** 20;
+const endMs = 1000;
+
+/** Files and terminals take everything; a pipe takes as much as its reader does. */
+function standardOutput(leftOut: (lines: number) => string): Out {
+  const kind = fstatSync(1);
+  if (kind.isFIFO() || kind.isSocket()) return new PipeLines(1, { waitingMax, endMs, leftOut });
+  const file = destination({ dest: 1, sync: false });
+  return { write: (line) => file.write(line), end: () => file.flushSync() };
 }
 
 /** Names of fields are ours and stay; only what stands in them may hold a secret. */

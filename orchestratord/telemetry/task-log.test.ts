@@ -33,6 +33,9 @@ await engines[0]?.faults({ stall_after: 1, times: 1 });
 await client.submit({ task_id: "canceled", session_id: "logging" });
 await (await client.follow("canceled")).tokens(1);
 await client.cancel("canceled");
+const walked = client.task({ task_id: "walked", session_id: "walked", max_tokens: 1 });
+await client.call("POST", "/v1/tasks", walked, { "x-correlation-id": "walk-9" });
+await log.ended("walked");
 await client.call("POST", "/v1/pools/pool-0/reload", { new_model_ref: "other" });
 await client.call("POST", "/v1/pools/pool-0/drain", { deadline_ms: 0 });
 
@@ -49,6 +52,39 @@ test("one correlation id goes from the admission over the placement and the firs
     lines("logged").map(({ event, correlation_id }) => [event, correlation_id]),
     ["task_admitted", "task_placed", "stream_started", "task_done"].map((event) => [event, correlation]),
   );
+});
+
+const uuid4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+
+test("the caller's correlation id is on every answer and in the log, and a misfit is replaced [OC-CTRL-2052]", async () => {
+  const asked = [
+    ["POST", "/v1/tasks", 202, walked],
+    ["GET", "/v1/tasks/logged/stream", 200],
+    ["POST", "/v1/tasks/never/cancel", 204],
+    ["POST", "/v1/tasks", 400, {}],
+    ["GET", "/v1/artifacts/none", 404],
+    ["GET", "/nowhere", 404],
+    ["PUT", "/v1/tasks", 405],
+    ["GET", "/metrics", 200],
+  ] as const;
+  for (const [id, kept] of [
+    ["walk-9", true],
+    ["~".repeat(128), true],
+    ["~".repeat(129), false],
+    ["two words", false],
+    [undefined, false],
+  ] as const) {
+    for (const [method, path, status, body] of asked) {
+      const headers = id === undefined ? {} : { "x-correlation-id": id };
+      const answer = await client.call(method, path, body, headers);
+      assert.equal(answer.status, status, `${method} ${path}`);
+      const given = answer.headers.get("x-correlation-id") ?? "";
+      if (kept) assert.equal(given, id, `${method} ${path}`);
+      else assert.match(given, uuid4, `${method} ${path}`);
+    }
+  }
+  const told = lines("walked").map(({ correlation_id }) => correlation_id);
+  assert.deepEqual([...new Set(told)], ["walk-9"]);
 });
 
 test("every line of a task has its job [ORCH-3024]", async () => {
@@ -79,6 +115,29 @@ test("the last line of a task names every field, and what is not known is null [
       engine_version: "fake-1",
     },
   );
+});
+
+test("the record of a task names where it ran and how long that took, with counts and latencies as numbers [OC-CORE-1040, OC-ADAPT-OAI-6031]", () => {
+  const { job_id, session_id, engine, pool_id, replica_id, model_id, quant, ctx, kv_warmth } = terminal;
+  assert.deepEqual(
+    { job_id, session_id, engine, pool_id, replica_id, model_id, quant, ctx, kv_warmth },
+    {
+      job_id: admitted.job_id,
+      session_id: "logging",
+      engine: "llamacpp",
+      pool_id: "pool-0",
+      replica_id: "r0",
+      model_id: "haiku",
+      quant: "Q4_K_M",
+      ctx: 0,
+      kv_warmth: false,
+    },
+  );
+  const { queue_time_ms, first_token_ms, decode_time_ms, tokens_in, tokens_out } = terminal;
+  for (const measured of [queue_time_ms, first_token_ms, decode_time_ms]) {
+    assert.ok(typeof measured === "number" && measured >= 0 && measured < 10_000);
+  }
+  assert.deepEqual([tokens_in, tokens_out], [6, 8]);
 });
 
 test("admission and end say whose the task is and what it may expect [ORCH-3094]", () => {
@@ -132,7 +191,7 @@ test("a placement says why it was made, in the log and as metrics [PLACE-3906]",
       pinned: "false",
       fallback: "false",
     }),
-    3,
+    4,
   );
   assert.equal(await client.metric("placement_candidates_considered"), 1);
 });
@@ -185,22 +244,37 @@ test("a task that no replica can take is logged with what was looked at and why,
   assert.deepEqual([await count("false"), await count("true")], [3, 1]);
 });
 
+test("whoever listens to the narration changes no field and no level of a line, and adds but its sentence [ORCH-3301]", () => {
+  const event = { type: "TimerFired", seq: 1, nowMs: 1, timer: "t" } as const;
+  const effects = [
+    { type: "DrainPool", poolId: "haiku", deadlineAtMs: 9 },
+    { type: "EndDrain", poolId: "haiku", forceStopped: true, durationMs: 5, finalLeaseCount: 1 },
+    { type: "Note", about: "attempt-lost", poolId: "haiku", label: "crash" },
+  ] as const;
+  const linesOf = (listens: boolean) => {
+    const written = new Lines();
+    const narrator = new Narrator({ emittedBy: "orchestratord@1", nowMs: () => 0, maskUuids: false });
+    const heard: string[] = [];
+    if (listens) narrator.listen(({ human }) => heard.push(human));
+    taskLogOf(written, narrator).handled(event, effects);
+    assert.equal(heard.length, listens ? effects.length : 0);
+    return written.all.map(({ timestamp: _timestamp, ...rest }) => rest);
+  };
+  const alone = linesOf(false);
+  assert.deepEqual(linesOf(true), alone);
+  const [version, service] = ["1", "orchestratord"];
+  const told = alone.map(({ human: _human, ...fields }) => fields);
+  assert.deepEqual(told, [
+    { level: "info", service, version, event: "pool_draining", pool_id: "haiku" },
+    { level: "info", service, version, event: "pool_drained", pool_id: "haiku" },
+    { level: "warn", service, version, event: "attempt_lost", pool_id: "haiku", reason: "crash" },
+  ]);
+});
+
 test("a note that asks for a look is a warning, and any other is not", () => {
   const lines = new Lines();
-  const common = {
-    service: "orchestratord",
-    version: "1",
-    level: "info",
-    format: "json",
-    secrets: [],
-  } as const;
-  const taskLog = new TaskLog({
-    log: createLog({ ...common, write: (line) => lines.take(line) }),
-    narrator: new Narrator({ emittedBy: "orchestratord@1", nowMs: () => 0, maskUuids: false }),
-    tasks: new Tasks(1000),
-    core: new Orchestrator(1),
-    config: configFor({ after: async (run) => void after(run) }, {}),
-  });
+  const narrator = new Narrator({ emittedBy: "orchestratord@1", nowMs: () => 0, maskUuids: false });
+  const taskLog = taskLogOf(lines, narrator);
   const event = { type: "TimerFired", seq: 1, nowMs: 1, timer: "t" } as const;
   const notes = ["slo-frozen", "class-shed", "breaker-opened", "class-restored", "resumed"] as const;
   taskLog.handled(
@@ -222,3 +296,15 @@ test("a note that asks for a look is a warning, and any other is not", () => {
 test("a seed that was left out is logged as it was made", () => {
   assert.equal(lines("logged")[0]?.seed, frames[0]?.data.seed);
 });
+
+function taskLogOf(written: Lines, narrator: Narrator): TaskLog {
+  const level = "info";
+  const common = { service: "orchestratord", version: "1", level, format: "json", secrets: [] } as const;
+  return new TaskLog({
+    log: createLog({ ...common, write: (line) => written.take(line) }),
+    narrator,
+    tasks: new Tasks(1000),
+    core: new Orchestrator(1),
+    config: configFor({ after: async (run) => void after(run) }, {}),
+  });
+}

@@ -196,7 +196,7 @@ export class TaskLog {
     if (record === undefined) return;
     const { task, placed, correlationId } = record;
     const decode_time_ms = Math.round(outcome.decodeMs);
-    const tokens_out = outcome.tokensOut;
+    const tokens_out = record.tokensOut;
     const code = outcome.kind === "failed" ? outcome.code : null;
     const [event, level] = endings[outcome.kind];
     const how = outcome.kind === "done" ? "Finishes" : outcome.kind === "canceled" ? "Cancels" : "Fails";
@@ -228,6 +228,7 @@ export class TaskLog {
         ctx: task.ctx,
         sampler_profile_version: record.samplerProfile,
         kv_warmth: core.session(task.tenantId, task.sessionId).kv_warmth,
+        kv_migrated: false,
         queue_position: record.answer.queuePosition,
         predicted_start_ms: Math.round(record.answer.predictedStartMs),
         queue_time_ms: queueMs,

@@ -114,12 +114,23 @@ export class TaskMetrics implements ServiceLevels {
     }
     for (const priority of Priority.enum) this.#fillLevels(priority);
     this.#fillModels();
+    this.#fillShares();
+  }
+
+  /** Anybody may name a tenant, so one that sends nothing any more makes room for others. */
+  #fillShares(): void {
+    const { registry } = this.#options;
+    this.#forgetIdleShares();
     let all = 0;
     for (const window of this.#shares.values()) all += window.sum;
     for (const [key, window] of this.#shares) {
       const [tenant = "", priority = ""] = key.split(" ");
       registry.set("admission_share", { tenant, priority }, all === 0 ? 0 : window.sum / all);
     }
+  }
+
+  #forgetIdleShares(): void {
+    for (const [key, window] of this.#shares) if (window.count === 0) this.#shares.delete(key);
   }
 
   /** A model that nobody has said anything about is active, since its pool serves it. */
@@ -206,6 +217,7 @@ export class TaskMetrics implements ServiceLevels {
     registry.set("placement_candidates_considered", {}, decision.candidatesTotal);
     const key = `${tenantId} ${priority}`;
     let share = this.#shares.get(key);
+    if (share === undefined && this.#shares.size >= sharesMax) this.#forgetIdleShares();
     if (share === undefined && this.#shares.size < sharesMax) {
       share = new Window(config.telemetry.share_window_ms, () => clock.nowMs());
       this.#shares.set(key, share);

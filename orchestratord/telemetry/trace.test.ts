@@ -59,7 +59,7 @@ test("without an endpoint nothing of OpenTelemetry is loaded", async (t) => {
   );
 });
 
-test("with an endpoint each task is a span with one child per attempt", async (t) => {
+test("with an endpoint each task is a span with one child per attempt, and no narration goes along [ORCH-3309]", async (t) => {
   const { spans, url } = await collector(t);
   const daemon = await running(t, {
     engines: [{ tokensPerSecond: 500 }],
@@ -84,6 +84,9 @@ test("with an endpoint each task is a span with one child per attempt", async (t
     ["first_token"],
   );
   assert.ok(!JSON.stringify(spans).includes("no word of this"));
+  const narrated = log.all.filter(({ task_id }) => task_id === "traced").map(({ human }) => human);
+  assert.ok(narrated.length >= 4);
+  for (const human of narrated) assert.ok(!JSON.stringify(spans).includes(human as string), human);
 });
 
 test("a collector that is not there holds nothing up", async (t) => {

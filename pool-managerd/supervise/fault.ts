@@ -1,7 +1,7 @@
 // Why an engine process is gone, as a word for decisions and as a sentence for people. What the engine
 // wrote last is quoted, bounded and without secrets.
 
-import { type ReplicaFault, redacted } from "@llama-orch/contract";
+import { OrchError, type ReplicaFault, redacted } from "@llama-orch/contract";
 
 export type Ending =
   | { readonly kind: "exited"; readonly code: number | null; readonly signal: NodeJS.Signals | null }
@@ -15,6 +15,8 @@ export interface Explained {
   readonly fault: ReplicaFault;
   /** It left by itself and as one should; it is not started again. */
   readonly clean: boolean;
+  /** A person has to do something first; no wait changes that. */
+  readonly refused: boolean;
 }
 
 /** What is known besides the end itself. */
@@ -53,6 +55,7 @@ export function explain(ending: Ending, heard: Heard, secrets: readonly string[]
     lastError: text.length > lastErrorChars ? `${text.slice(0, lastErrorChars - 1)}…` : text,
     fault: faultOf(ending, heard),
     clean: ending.kind === "exited" && ending.code === 0,
+    refused: ending.kind === "not_started" && ending.error instanceof OrchError,
   };
 }
 

@@ -189,6 +189,35 @@ test("restarts wait longer and longer, never above the cap, and the storm ends i
   assert.equal(heard.all.at(-1)?.phase, "backing_off");
 });
 
+test("what is refused before it ever served has failed at once, with the reason, until a reload", async (t) => {
+  const { heard, replicas, lines } = await supervise(t, poolConfig({ model: "refused" }));
+  const { lastError } = await heard.phase("failed");
+  assert.match(lastError ?? "", /The model is refused; mend it\.$/);
+  assert.deepEqual(heard.phases(), ["starting", "failed"]);
+  assert.ok(lines.some(({ event }) => event === "engine_given_up"));
+  assert.deepEqual(await replicas.reload("demo", "good"), { ok: true, engineVersion: "played-good" });
+});
+
+test("what is refused after it has served is tried again: its disk may only be away", async (t) => {
+  let refusals = 0;
+  const fickle = {
+    ...provisioner,
+    async ensure(...[pool, ...rest]: Parameters<typeof provisioner.ensure>) {
+      return provisioner.ensure(refusals-- > 0 ? { ...pool, model: "refused" } : pool, ...rest);
+    },
+  };
+  const pool = poolConfig({ supervision: { ...quick, threshold: 100 } });
+  const { heard } = await supervise(t, pool, { provisioner: fickle });
+  const first = await heard.phase("ready");
+  refusals = 2;
+  await tell(first.url, "/exit?code=1");
+  await heard.until(({ phase, epoch }) => phase === "ready" && epoch > first.epoch);
+  const refused = heard.all.filter(
+    ({ phase, lastError = "" }) => phase === "backing_off" && /mend/.test(lastError),
+  );
+  assert.equal(refused.length, 2);
+});
+
 test("while the breaker is open the next trial is announced with its time", async (t) => {
   const clock = new ManualClock();
   const pool = poolConfig({ model: "missing", supervision: { threshold: 2 } });

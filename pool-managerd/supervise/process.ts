@@ -13,7 +13,8 @@
 //                it does not answer any more or was not ready in time. From every state with a process.
 //   backing_off  There is no process; one will be started when the pause is over. From every state with a
 //                process, draining excepted, when that process is gone and nobody asked for it.
-//   failed       As backing_off, but it was started again too often; only start() begins anew.
+//   failed       As backing_off, but it was started again too often, or what it needs was refused before it
+//                had ever served; only start() begins anew.
 //
 // Each state is announced when it is entered. `stopping` has no word of its own outside: it is `backing_off`
 // when another process will follow; else `draining` if this one has served, and `stopped` if it never did.
@@ -30,9 +31,8 @@ import { cleaned, type Ending, type Explained, explain } from "./fault.ts";
 import { type Health, pollHealth } from "./health.ts";
 import type { LogLine } from "./log.ts";
 import { memoryKills } from "./process-identity.ts";
+import { type Phase, type Settled, settledIn } from "./settled.ts";
 import type { Surroundings } from "./surroundings.ts";
-
-export type Phase = ReplicaPhase | "stopping";
 
 const enteredFrom: Readonly<Record<Phase, readonly Phase[]>> = {
   starting: ["stopped", "failed", "backing_off"],
@@ -57,9 +57,6 @@ export interface ProcessOptions extends Surroundings {
   readonly secrets: readonly string[];
   readonly announce: (announcement: ReplicaAnnouncement) => void;
 }
-
-/** How a start went: it became ready, or there is no process any more. */
-export type Settled = { readonly ok: true } | { readonly ok: false; readonly error: string };
 
 /** One process, from the wish for it to its end. */
 interface Run {
@@ -294,10 +291,16 @@ export class SupervisedProcess {
     const { clock, breaker } = this.#options;
     const asked = this.#phase === "stopping" && run.ending?.restart === false;
     if (asked && run.ending?.cause === undefined) return this.#enter("stopped");
-    const { clean } = this.#explain(run, ending);
+    const { clean, refused } = this.#explain(run, ending);
     if (asked || clean || this.#phase === "draining") {
       this.#log("warn", "engine_ended", `Replica ${this.#name} ended and is not started again.`);
       return this.#enter("stopped");
+    }
+    // What served before may lie on a disk that is only away for a while.
+    if (refused && this.#loadMs === undefined) {
+      const human = `Replica ${this.#name} cannot be started as it is configured; mend that, then reload its pool.`;
+      this.#log("error", "engine_given_up", human);
+      return this.#enter("failed");
     }
     const nowMs = clock.nowMs();
     const verdict = breaker.failed(nowMs, run.readyAtMs === undefined ? 0 : nowMs - run.readyAtMs);
@@ -390,10 +393,4 @@ export class SupervisedProcess {
     const kind = { ...(this.#fault !== undefined && { error_kind: this.#fault }) };
     log({ level, event, human, ...about, ...why, ...kind, ...more });
   }
-}
-
-function settledIn(phase: Phase, lastError: string | undefined): Settled | undefined {
-  if (phase === "ready" || phase === "draining") return { ok: true };
-  if (phase === "starting" || phase === "loading" || phase === "stopping") return undefined;
-  return { ok: false, error: lastError ?? "The engine was stopped." };
 }

@@ -2,12 +2,12 @@
 
 import { complete, type Served } from "./completion.ts";
 import type { EmbeddedConfig } from "./config.ts";
-import { type Body, booleanIn, textIn } from "./fields.ts";
+import { type Body, booleanIn } from "./fields.ts";
 import { type Exchange, type Routes, send, sendJson } from "./http.ts";
 import { Metrics } from "./metrics.ts";
 import { loadModel } from "./model.ts";
 import { Pieces } from "./pieces.ts";
-import { readTokens, tokenizerOf } from "./prompt.ts";
+import { readContent, readTokens, tokenizerOf } from "./prompt.ts";
 import { propsOf } from "./props.ts";
 import { invalid } from "./refusal.ts";
 import { grammarFor } from "./schema.ts";
@@ -40,12 +40,12 @@ export async function openApplication(config: EmbeddedConfig): Promise<{ routes:
 function routesOf(served: Served, vectors: Vectors, props: object): Routes {
   const health = ({ response }: Exchange) => sendJson(response, { status: "ok" });
   const completion = (exchange: Exchange) => complete(served, exchange);
-  const answers = (from: (body: Body) => unknown) => async (exchange: Exchange) => {
+  const answers = (from: (body: Body, signal: AbortSignal) => unknown) => async (exchange: Exchange) => {
     const body = await exchange.body();
-    sendJson(exchange.response, await from(body));
+    sendJson(exchange.response, await from(body, exchange.signal));
   };
-  const rerank = answers(async (body) => reranked(await vectors.rerank(body), served.alias));
-  const embedding = answers(async (body) => nativeEmbedding(await vectors.embed(body)));
+  const rerank = answers(async (body, signal) => reranked(await vectors.rerank(body, signal), served.alias));
+  const embedding = answers(async (body, signal) => nativeEmbedding(await vectors.embed(body, signal)));
   return {
     "GET /health": health,
     "GET /v1/health": health,
@@ -59,8 +59,8 @@ function routesOf(served: Served, vectors: Vectors, props: object): Routes {
     "POST /apply-template": answers((body) => ({ prompt: applyTemplate(served.model, body) })),
     "POST /embedding": embedding,
     "POST /embeddings": embedding,
-    "POST /v1/embeddings": answers(async (body) =>
-      openaiEmbedding(await vectors.embed(body), body, served.alias),
+    "POST /v1/embeddings": answers(async (body, signal) =>
+      openaiEmbedding(await vectors.embed(body, signal), body, served.alias),
     ),
     "POST /rerank": rerank,
     "POST /reranking": rerank,
@@ -92,9 +92,8 @@ function sendMetrics({ metrics, slots }: Served, response: Exchange["response"])
 }
 
 function tokenize({ tokenizer, pieces }: Served, body: Body) {
-  const content = textIn(body, "content");
   const addSpecial = booleanIn(body, "add_special", false);
-  const tokens = tokenizer.tokenize(content, addSpecial, booleanIn(body, "parse_special", true));
+  const tokens = readContent(body.content, tokenizer, addSpecial, booleanIn(body, "parse_special", true));
   if (!booleanIn(body, "with_pieces", false)) return { tokens };
   return { tokens: tokens.map((id) => ({ id, piece: pieces.textOf([id]) })) };
 }

@@ -20,19 +20,45 @@ describe("a caller who goes", () => {
     while ((await slot()).is_processing) await new Promise((resolve) => setImmediate(resolve));
   };
 
-  test("frees the slot within one token", async () => {
-    const { call, response } = await begin(engine, { prompt, json_schema: endless, stream: true });
-    let read = "";
-    for await (const chunk of response) {
-      read += chunk;
-      if (read.includes('"tokens_predicted":20,')) break;
+  test("frees the slot within a few tokens", async () => {
+    // How late the news comes is the system's business; only the least of several rounds is the engine's.
+    let late = Number.POSITIVE_INFINITY;
+    for (let round = 0; round < 8 && late > 4; round++) {
+      const { call, response } = await begin(engine, { prompt, json_schema: endless, stream: true });
+      let read = "";
+      for await (const chunk of response) {
+        read += chunk;
+        if (read.includes('"tokens_predicted":20,')) break;
+      }
+      call.destroy();
+      await idle();
+      const delivered = [...read.matchAll(/"tokens_predicted":/g)].length;
+      late = Math.min(late, (await slot()).next_token[0].n_decoded - delivered);
     }
-    call.destroy();
-    await idle();
-    const predicted = (await slot()).next_token[0].n_decoded;
-    await engine.post("/completion", { prompt, n_predict: 1, cache_prompt: false });
-    assert.ok(predicted < 2000, `it went on to ${predicted} tokens`);
+    assert.ok(late <= 4, `it went on for ${late} tokens`);
     assert.equal((await engine.post("/completion", { prompt, seed: 3, n_predict: 4 })).status, 200);
+  });
+
+  test("stops an embedding of many inputs", async () => {
+    const body = { input: Array(256).fill("the moon ".repeat(12)) };
+    const timed = async () => {
+      const startedAt = performance.now();
+      assert.equal((await engine.post("/v1/embeddings", body)).status, 200);
+      return performance.now() - startedAt;
+    };
+    await engine.post("/v1/embeddings", { input: "rain" });
+    // Behind one that goes on it would take twice as long; noise does not come every time.
+    let slower = Number.POSITIVE_INFINITY;
+    for (let round = 0; round < 6 && slower >= 1.4; round++) {
+      const wholeMs = await timed();
+      const gone = start(engine, body, "/v1/embeddings");
+      gone.on("error", () => {});
+      await once(gone, "finish");
+      for (let turn = 0; turn < 4; turn++) await engine.get("/health");
+      gone.destroy();
+      slower = Math.min(slower, (await timed()) / wholeMs);
+    }
+    assert.ok(slower < 1.4, `the next one took ${slower} times as long`);
   });
 
   test("frees the slot while its long prompt is still being read", async () => {
@@ -65,8 +91,8 @@ describe("a caller who goes", () => {
   });
 });
 
-function start(engine: StartedEngine, body: object): ClientRequest {
-  const call = request(`${engine.url}/completion`, { method: "POST", agent: false });
+function start(engine: StartedEngine, body: object, path = "/completion"): ClientRequest {
+  const call = request(engine.url + path, { method: "POST", agent: false });
   call.end(JSON.stringify(body));
   return call;
 }

@@ -125,6 +125,21 @@ describe("completion", () => {
     assert.match(json.error.message, /json_schema\.properties\.a\.pattern/);
   });
 
+  test("a schema that would keep the engine busy is refused before it is compiled", async () => {
+    const again = { $ref: "#/$defs/a" };
+    const list = { type: "array", items: again, minItems: 1 };
+    const rows: [object, RegExp][] = [
+      [{ enum: Array.from({ length: 60_000 }, (_, each) => `value ${each}`) }, /at most 16384 bytes/],
+      [{ enum: Array.from({ length: 300 }, (_, each) => each) }, /256 values in one enum/],
+      [{ ...again, $defs: { a: { oneOf: [list, { ...list, minItems: 2 }] } } }, /begin alike/],
+    ];
+    for (const [json_schema, says] of rows) {
+      const { status, json } = await engine.post("/completion", { ...asked, n_predict: 2, json_schema });
+      assert.equal(status, 400);
+      assert.match(json.error.message, says);
+    }
+  });
+
   test("temperature, the truncations and the penalties each change what is written", async () => {
     const base = (await engine.post("/completion", asked)).json.tokens;
     const changes = [

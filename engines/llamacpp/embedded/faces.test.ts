@@ -49,6 +49,14 @@ describe("what it answers besides completions", () => {
     const pieces = await engine.post("/tokenize", { content: "the moon", with_pieces: true });
     assert.deepEqual(pieces.json.tokens[1], { id: 376, piece: " moon" });
     assert.equal((await engine.post("/detokenize", { tokens: [99_999] })).status, 400);
+    const list = await engine.post("/tokenize", { content: ["the", -1, "moon"], add_special: true });
+    assert.deepEqual(
+      list.json.tokens.filter((id: number) => id <= 1),
+      [1, -1],
+    );
+    for (const content of [undefined, 7, [1.5], [["the"]]]) {
+      assert.equal((await engine.post("/tokenize", { content })).status, 400);
+    }
   });
 
   test("messages become a prompt by the model's own template, without a second beginning", async () => {

@@ -41,6 +41,24 @@ export function readPrompt(value: unknown, tokenizer: Tokenizer): number[] {
   });
 }
 
+/**
+ * The `content` of /tokenize: a text, or a list of texts and ids, whose tokens are joined. Ids come back as
+ * they are, known or not, as llama-server gives them; only a text in front gets the model's own beginning.
+ */
+export function readContent(
+  value: unknown,
+  tokenizer: Tokenizer,
+  addSpecial: boolean,
+  parseSpecial: boolean,
+): number[] {
+  const parts: readonly unknown[] = Array.isArray(value) ? value : [value];
+  return parts.flatMap((part, index) => {
+    if (typeof part === "string") return tokenizer.tokenize(part, addSpecial && index === 0, parseSpecial);
+    if (Array.isArray(value) && Number.isInteger(part)) return part as number;
+    throw invalid("Field 'content': expected a string, or a list of strings and token ids");
+  });
+}
+
 /** @throws Refusal when one is no token of this vocabulary */
 export function readTokens(value: unknown, tokenizer: Tokenizer): number[] {
   if (!Array.isArray(value)) throw invalid(`"tokens" must be a list of token ids`);

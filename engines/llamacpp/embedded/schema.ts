@@ -1,6 +1,7 @@
 // Holds a JSON schema against what the grammar of node-llama-cpp can promise. A keyword that it would skip is
 // refused, since an answer that breaks the schema is worse than none; annotations are let through.
 
+import { schemaProblem } from "@llama-orch/contract";
 import type { Llama, LlamaGrammar } from "node-llama-cpp";
 import { isObject } from "./fields.ts";
 import { invalid } from "./refusal.ts";
@@ -34,6 +35,9 @@ function narrowed(grammar: string): string {
 
 function readSchema(value: unknown): unknown {
   if (!isObject(value)) throw invalid("Field 'json_schema': expected an object");
+  // Also here: not every caller came through a door that looked.
+  const problem = schemaProblem(value);
+  if (problem !== undefined) throw invalid(`Field 'json_schema': ${problem}`);
   return translate(value, "json_schema", 0);
 }
 

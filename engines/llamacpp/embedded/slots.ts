@@ -54,9 +54,11 @@ export class Slots {
 
   /** Resolves once a slot is the caller's, who has to `give` it back. Rejects when the signal comes first. */
   take(wish: SlotWish, signal: AbortSignal): Promise<Slot> {
+    // A signal that has gone off says nothing more to those who listen later.
+    if (signal.aborted) return Promise.reject(signal.reason);
     const slot = this.#choose(wish);
     if (slot !== undefined) return Promise.resolve(slot);
-    if (this.#waiting.length >= waitingMax) throw noSlot();
+    if (this.#waiting.length >= waitingMax) return Promise.reject(noSlot());
     return new Promise((resolve, reject) => {
       const waiting: Waiting = {
         wish,

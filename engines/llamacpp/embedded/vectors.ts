@@ -10,10 +10,10 @@ import { invalid, Refusal } from "./refusal.ts";
 const inputsMax = 2048;
 
 export interface Vectors {
-  /** @throws Refusal */
-  embed(body: Body): Promise<Embedded>;
-  /** Best first. @throws Refusal */
-  rerank(body: Body): Promise<Reranked>;
+  /** Looks for its caller between two inputs. @throws Refusal, or the signal's reason */
+  embed(body: Body, signal: AbortSignal): Promise<Embedded>;
+  /** Best first; else like `embed`. */
+  rerank(body: Body, signal: AbortSignal): Promise<Reranked>;
 }
 
 export interface Embedded {
@@ -33,23 +33,23 @@ export function vectorsOf(
   { threads }: ContextShape,
 ): Vectors {
   const options = { contextSize: ctx, batchSize: ctx, threads };
-  let embedding: Promise<LlamaEmbeddingContext> | undefined;
-  let ranking: Promise<LlamaRankingContext> | undefined;
+  const embedding = kept(() => model.createEmbeddingContext(options));
+  const ranking = kept(() => model.createRankingContext(options));
   return {
-    async embed(body) {
+    async embed(body, signal) {
       const inputs = readInputs(body.input ?? body.content, tokenizer);
-      embedding ??= model.createEmbeddingContext(options);
-      const context = await embedding;
+      const context: LlamaEmbeddingContext = await embedding();
+      const lengths = inputs.map((input) => context.calculateInputLength(input));
+      for (const length of lengths) checkLength(length, ctx);
       const vectors: number[][] = [];
       for (const input of inputs) {
-        checkLength(context.calculateInputLength(input), ctx);
+        signal.throwIfAborted();
         const { vector } = await context.getEmbeddingFor(input);
         vectors.push(normalized(vector));
       }
-      const lengths = inputs.map((input) => context.calculateInputLength(input));
       return { vectors, promptTokens: sum(lengths) };
     },
-    async rerank(body) {
+    async rerank(body, signal) {
       if (!model.fileInsights.supportsRanking) {
         throw new Refusal(
           "not_supported_error",
@@ -59,10 +59,12 @@ export function vectorsOf(
       const query = textIn(body, "query");
       const documents = readDocuments(body.documents);
       const topN = integerIn(body, "top_n", documents.length, 0, Number.MAX_SAFE_INTEGER);
-      ranking ??= model.createRankingContext(options);
-      const context = await ranking;
-      const scores = await context.rankAll(query, documents);
-      const results = scores.map((score, index) => ({ index, relevance_score: score }));
+      const context: LlamaRankingContext = await ranking();
+      const results: { index: number; relevance_score: number }[] = [];
+      for (const [index, document] of documents.entries()) {
+        signal.throwIfAborted();
+        results.push({ index, relevance_score: await context.rank(query, document) });
+      }
       const tokens = documents.map((text) => tokenizer.tokenize(query + text, true, false).length);
       results.sort((a, b) => b.relevance_score - a.relevance_score);
       return { results: results.slice(0, topN), promptTokens: sum(tokens) };
@@ -70,17 +72,32 @@ export function vectorsOf(
   };
 }
 
+/** Made once; but what could not be made is tried again by the next who asks. */
+function kept<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return async () => {
+    made ??= make();
+    try {
+      return await made;
+    } catch (error) {
+      made = undefined;
+      throw error;
+    }
+  };
+}
+
 /** One input or a list of them; each a text or a list of token ids. */
-function readInputs(value: unknown, tokenizer: Tokenizer): (string | Token[])[] {
+function readInputs(value: unknown, tokenizer: Tokenizer): Token[][] {
   const isOne = typeof value === "string" || (Array.isArray(value) && typeof value[0] === "number");
   const list: unknown = isOne ? [value] : value;
   if (!Array.isArray(list) || list.length === 0) {
     throw invalid(`"input" must be a text, a list of token ids, or a list of those`);
   }
   if (list.length > inputsMax) throw invalid(`"input" has at most ${inputsMax} texts`);
+  // As llama-server tokenizes them: names of special tokens become these tokens.
   return list.map((item: unknown) =>
-    typeof item === "string" ? item : (readTokens(item, tokenizer) as Token[]),
-  );
+    typeof item === "string" ? tokenizer.tokenize(item, true, true) : readTokens(item, tokenizer),
+  ) as Token[][];
 }
 
 function readDocuments(value: unknown): string[] {

@@ -1,0 +1,141 @@
+// What waits until the store says that it is safe, and what becomes of a task that the store refuses. The
+// disk is played by the test; everything else is real.
+
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import type { StartedFake } from "@llama-orch/engines/fake";
+import { type Client, framesIn, lastOf } from "./fixtures/client.ts";
+import { HeldStore } from "./fixtures/held-store.ts";
+import { type RunningOptions, running } from "./fixtures/running.ts";
+import type { Fact } from "./store/store.ts";
+
+async function onHeldDisk(t: TestContext, options: RunningOptions = {}) {
+  const store = new HeldStore({ nowMs: () => Date.now(), keepEndedMs: 60_000, rememberMs: 60_000 });
+  return { store, ...(await running(t, { ...options, store })) };
+}
+
+const kindIs =
+  (kind: Fact["fact"]) =>
+  ({ fact }: Fact) =>
+    fact === kind;
+
+/** Whether an answer comes while several later ones do: one that waits for nothing is not behind those. */
+async function isSettled(client: Client, promise: Promise<unknown>): Promise<boolean> {
+  let settled = false;
+  const note = () => {
+    settled = true;
+  };
+  promise.then(note, note);
+  for (let round = 0; round < 20; round++) await client.get("/v2/pools");
+  return settled;
+}
+
+/** Prompts that the engine was ever given. */
+async function promptTokens([engine]: readonly StartedFake[]): Promise<string | undefined> {
+  const text = await (await fetch(`${engine?.url}/metrics`)).text();
+  return /^llamacpp:prompt_tokens_total (\d+)/m.exec(text)?.[1];
+}
+
+test("nothing is answered, sent to an engine or streamed before its admission is safe", async (t) => {
+  const { client, store, engines } = await onHeldDisk(t);
+  store.holds = kindIs("admitted");
+  const submitted = client.submit({ task_id: "held" });
+  await store.until("admitted");
+  const followed = client.read("held");
+  const repeated = client.submit({ task_id: "held" });
+  assert.equal(await isSettled(client, Promise.race([submitted, followed, repeated])), false);
+  assert.equal(await promptTokens(engines), "0");
+  store.release();
+  assert.equal((await submitted).status, 202);
+  assert.equal((await repeated).status, 202);
+  assert.equal(lastOf(framesIn(await followed)).event, "end");
+});
+
+test("a cancel that overtakes the admission waits for it, and then nothing has run", async (t) => {
+  const { client, store, engines } = await onHeldDisk(t);
+  store.holds = kindIs("admitted");
+  const submitted = client.submit({ task_id: "overtaken" });
+  await store.until("admitted");
+  const canceled = client.cancel("overtaken");
+  const followed = client.read("overtaken");
+  assert.equal(await isSettled(client, Promise.race([canceled, followed])), false);
+  store.release();
+  assert.equal((await submitted).status, 202);
+  assert.equal((await canceled).status, 204);
+  assert.equal(lastOf(framesIn(await followed)).data.canceled, true);
+  assert.equal(await promptTokens(engines), "0");
+});
+
+test("the terminal frame leaves when the outcome is safe", async (t) => {
+  const { client, store } = await onHeldDisk(t, { engines: [{ tokensPerSecond: 100 }] });
+  store.holds = kindIs("ended");
+  await client.submit({ task_id: "ends", max_tokens: 20 });
+  const reading = await client.follow("ends");
+  await reading.tokens(3);
+  await store.until("ended");
+  const rest = reading.rest();
+  assert.equal(await isSettled(client, rest), false);
+  assert.ok(!reading.text.includes("event: end"));
+  store.release();
+  assert.match(await rest, /event: end/);
+});
+
+test("a cancel is answered when it is safe, and so are a drain and a deleted session", async (t) => {
+  const { client, store, engines } = await onHeldDisk(t);
+  await engines[0]?.faults({ stall_after: 1 });
+  await client.submit({ task_id: "canceled" });
+  await (await client.follow("canceled")).tokens(1);
+  store.holds = () => true;
+  const canceled = client.cancel("canceled");
+  const deleted = client.call("DELETE", "/v1/sessions/session");
+  const drained = client.call("POST", "/v1/pools/pool-0/drain", { deadline_ms: 0 });
+  await Promise.all([store.until("ended"), store.until("session-deleted"), store.until("drained")]);
+  assert.equal(await isSettled(client, Promise.race([canceled, deleted, drained])), false);
+  store.release();
+  assert.equal((await canceled).status, 204);
+  assert.equal((await deleted).status, 204);
+  assert.ok((await drained).status < 300);
+});
+
+test("a task that the store refuses is answered 503, runs nowhere, and may be sent again", async (t) => {
+  const { client, store, engines, log } = await onHeldDisk(t);
+  store.holds = kindIs("admitted");
+  store.refuses = () => true;
+  const submitted = client.submit({ task_id: "refused" });
+  await store.until("admitted");
+  const followed = client.get("/v1/tasks/refused/stream");
+  const repeated = client.submit({ task_id: "refused" });
+  await isSettled(client, followed);
+  store.release();
+  for (const { status, body } of await Promise.all([submitted, repeated, followed])) {
+    assert.equal(status, 503);
+    assert.equal(body.code, "POOL_UNAVAILABLE");
+    assert.equal(body.policy_label, "storage");
+  }
+  assert.equal(await promptTokens(engines), "0");
+  assert.deepEqual(log.of("trouble"), []);
+  assert.equal((await client.get("/v1/tasks/refused/stream")).status, 404);
+  assert.equal((await client.get("/v2/tasks")).body.tasks.length, 0);
+  // The store is known to be full: the next is refused before it is tried.
+  const asked = store.asked.length;
+  assert.equal((await client.submit({ task_id: "next" })).body.policy_label, "storage");
+  assert.equal(store.asked.length, asked);
+  store.refuses = () => false;
+  let answer = await client.submit({ task_id: "refused" });
+  while (answer.status !== 202) {
+    await isSettled(client, Promise.resolve());
+    answer = await client.submit({ task_id: "refused" });
+  }
+  assert.equal(lastOf(await client.frames("refused")).event, "end");
+});
+
+test("an outcome that cannot be kept still reaches its reader, and the daemon goes on", async (t) => {
+  const { client, store, log } = await onHeldDisk(t);
+  store.refuses = (facts) => facts.some(kindIs("ended"));
+  await client.submit({ task_id: "unkept" });
+  assert.equal(lastOf(await client.frames("unkept")).event, "end");
+  await log.until(({ event }) => event === "trouble");
+  store.refuses = (facts) => facts.some(kindIs("drained"));
+  assert.equal((await client.call("POST", "/v1/pools/pool-0/drain", { deadline_ms: 0 })).status, 503);
+  assert.equal((await client.get("/v2/pools")).status, 200);
+});
