@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { TaskView } from "@llama-orch/contract";
+import type { Life } from "./lives.ts";
+import { type Evidence, judgeTask } from "./outcomes.ts";
+import { Received } from "./received.ts";
+
+const token = (i: number, t = `w${i}`) =>
+  `id: ${i}-00000000\nevent: token\ndata: ${JSON.stringify({ t, i })}\n\n`;
+const tokens = (count: number) => Array.from({ length: count }, (_, i) => token(i)).join("");
+const last = (event: string, data: object) => `id: end\nevent: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
+const done = last("end", { tokens_out: 3 });
+const canceled = last("end", { tokens_out: 1, canceled: true });
+
+function received(text: string): Received {
+  const one = new Received();
+  one.take(text);
+  return one;
+}
+
+const task = { id: "t", atMs: 0, variant: 0, determinism: "strict", reading: { kind: "whole" } } as const;
+const view = (state: string, more: object = {}) => ({ task_id: "t", state, attempt: 1, ...more }) as TaskView;
+
+function evidence(more: Omit<Partial<Evidence>, "life"> & { readonly life?: Partial<Life> }): Evidence {
+  const life = { task, jobId: "j", received: received(tokens(3) + done), resumes: 0, ...more.life };
+  const rest = { expected: tokens(3), view: view("done"), again: received(tokens(3) + done), flips: false };
+  return { ...rest, ...more, life };
+}
+
+const verdicts = (more: Parameters<typeof evidence>[0]) =>
+  judgeTask(evidence(more)).map(({ verdict }) => verdict);
+
+test("a task with one outcome and the bytes of its undisturbed run is not blamed", () => {
+  assert.deepEqual(verdicts({}), []);
+});
+
+test("a task without an outcome is lost, and so is one whose stream has no last frame", () => {
+  assert.deepEqual(verdicts({ view: view("running") }), ["lost"]);
+  assert.deepEqual(verdicts({ view: undefined }), ["lost"]);
+  assert.deepEqual(verdicts({ again: received(tokens(3)) }), ["lost"]);
+});
+
+test("a list and a stream that tell different endings are both named", () => {
+  assert.deepEqual(verdicts({ view: view("canceled") }), ["wrong"]);
+});
+
+test("a token that came twice is found, and one that came never", () => {
+  const twice = received(tokens(2) + token(1) + token(2) + done);
+  assert.ok(verdicts({ life: { received: twice } }).includes("duplicated"));
+  const gap = received(token(0) + token(2) + done);
+  assert.ok(verdicts({ life: { received: gap } }).includes("wrong"));
+});
+
+test("other bytes than those of the undisturbed run are a mismatch, for the reader and in the list", () => {
+  const other = received(token(0) + token(1, "x") + token(2) + done);
+  assert.deepEqual(verdicts({ again: other, life: { received: other } }), ["mismatched", "mismatched"]);
+});
+
+test("a cancel that nobody asked for is wrong, and so is a token after one that was", () => {
+  const cut = { again: received(token(0) + canceled), view: view("canceled") };
+  assert.deepEqual(verdicts({ ...cut, life: { received: received(token(0)) } }), ["wrong"]);
+  const wish = { ...task, cancelAfterMs: 1 };
+  const told = (tokensThen: number, afterwards: Received) => ({
+    ...cut,
+    life: {
+      task: wish,
+      received: received(tokens(2) + canceled),
+      canceled: { tokens: tokensThen, afterwards },
+    },
+  });
+  assert.deepEqual(verdicts(told(2, received(canceled))), []);
+  assert.deepEqual(verdicts(told(1, received(canceled))), ["wrong"]);
+  assert.deepEqual(verdicts(told(2, received(token(0) + canceled))), ["wrong"]);
+});
+
+test("a failure is nobody's mistake after three attempts, and a replay that differs only where engines lied", () => {
+  const failed = (message: string) => {
+    const text = received(token(0) + last("error", { code: "WORKER_RESET", message }));
+    return { again: text, life: { received: text } };
+  };
+  const state = (attempt: number) => view("failed", { code: "WORKER_RESET", attempt });
+  assert.deepEqual(verdicts({ ...failed("The engine was lost."), view: state(3) }), []);
+  assert.deepEqual(verdicts({ ...failed("The engine was lost."), view: state(2) }), ["wrong"]);
+  const differs = failed("A replay gave other text than was already delivered.");
+  assert.deepEqual(verdicts({ ...differs, view: state(2) }), ["mismatched"]);
+  assert.deepEqual(verdicts({ ...differs, view: state(2), flips: true }), []);
+});

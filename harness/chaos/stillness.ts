@@ -1,0 +1,108 @@
+// What an installation holds when nothing is going on: handles, memory, leases, slots. Afterwards it must
+// hold no more than before.
+
+import { setTimeout as delay } from "node:timers/promises";
+import type { PoolList, TaskList, TaskView } from "@llama-orch/contract";
+import { Exposition } from "./exposition.ts";
+import type { Installation } from "./installation.ts";
+import { handlesOf, residentBytesOf } from "./processes.ts";
+import { ask, askJson } from "./wire.ts";
+
+export interface Rest {
+  readonly handles: readonly string[];
+  readonly residentBytes: number;
+}
+
+/** Files that are opened with the first use and stay open: spill, transcripts, their successors. */
+const filesMore = 4;
+/** Compiled code and a heap that had to grow once. */
+const residentMoreBytes = 160 << 20;
+const stillWithinMs = 10_000;
+const lookEveryMs = 50;
+
+export async function restOf({ url, pid }: Installation): Promise<Rest> {
+  await until(async () => (await scrape(url)).sum("active_leases") === 0, stillWithinMs);
+  await delay(100);
+  return { handles: handlesOf(pid), residentBytes: residentBytesOf(pid) };
+}
+
+/** What is still held after a while that nobody should hold. */
+export async function leaksOf(installation: Installation, rest: Rest): Promise<string[]> {
+  let leaks: string[] = [];
+  await until(async () => {
+    leaks = await heldBy(installation, rest);
+    return leaks.length === 0;
+  }, stillWithinMs);
+  return leaks;
+}
+
+async function heldBy(installation: Installation, rest: Rest): Promise<string[]> {
+  const { url, pid, engines } = installation;
+  const scraped = await scrape(url);
+  const leaks: string[] = [];
+  for (const gauge of ["active_leases", "queue_depth"]) {
+    const value = scraped.sum(gauge);
+    if (value !== 0) leaks.push(`${gauge} is ${value}.`);
+  }
+  for (const engine of engines) {
+    const busy = (await engine.busySlots?.()) ?? 0;
+    if (busy > 0) leaks.push(`The engine of ${engine.poolId} has ${busy} busy slots.`);
+  }
+  const { pools } = await askJson<PoolList>("GET", `${url}/v2/pools`);
+  for (const { pool_id, health } of pools) {
+    const { slots_free: free, slots_total: total } = health.metrics;
+    if (health.ready && free !== total) leaks.push(`Pool ${pool_id} has ${free} of ${total} slots free.`);
+  }
+  leaks.push(...moreHandles(handlesOf(pid), installation, rest));
+  const grownBytes = residentBytesOf(pid) - rest.residentBytes;
+  if (grownBytes > residentMoreBytes) leaks.push(`Memory has grown by ${grownBytes >> 20} MiB.`);
+  return leaks;
+}
+
+/** An adapter keeps that many idle connections; the watch of an external engine has an adapter of its own. */
+const idlePerEngine = 2 * 8;
+
+function moreHandles(now: readonly string[], { url, engines }: Installation, { handles }: Rest): string[] {
+  const own = `socket: ${new URL(url).port} to`;
+  const kinds: readonly [what: string, is: (one: string) => boolean, allowed: number][] = [
+    ["connections of clients", (one) => one.startsWith(own), 0],
+    [
+      "connections to engines",
+      (one) => one.startsWith("socket:") && !one.startsWith(own),
+      idlePerEngine * engines.length,
+    ],
+    ["other handles", (one) => !one.startsWith("socket:"), filesMore],
+  ];
+  return kinds.flatMap(([what, is, allowed]) => {
+    const [after, before] = [now.filter(is), handles.filter(is)];
+    const more = after.filter((one) => !before.includes(one)).join("; ");
+    if (after.length <= before.length + allowed) return [];
+    return [`There are ${after.length} ${what}, and there were ${before.length}: ${more}.`];
+  });
+}
+
+export async function scrape(url: string): Promise<Exposition> {
+  return new Exposition((await ask("GET", `${url}/metrics`)).body);
+}
+
+/** Every task the daemon knows, by its name. */
+export async function viewsOf(url: string): Promise<Map<string, TaskView>> {
+  const views = new Map<string, TaskView>();
+  let cursor = "";
+  for (;;) {
+    const page = await askJson<TaskList>("GET", `${url}/v2/tasks?limit=100${cursor}`);
+    for (const view of page.tasks) views.set(view.task_id, view);
+    if (page.next_cursor === undefined) return views;
+    cursor = `&cursor=${encodeURIComponent(page.next_cursor)}`;
+  }
+}
+
+/** Whether it came true in time. */
+export async function until(isTrue: () => Promise<boolean>, withinMs: number): Promise<boolean> {
+  const untilMs = performance.now() + withinMs;
+  while (!(await isTrue())) {
+    if (performance.now() > untilMs) return false;
+    await delay(lookEveryMs);
+  }
+  return true;
+}
