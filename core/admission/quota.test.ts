@@ -138,5 +138,7 @@ test("however low a rate is it lets one task in, and the time that is told is th
       world.pass(1);
       assert.equal(told(world.submit("in time")), undefined);
     }),
+    // Found once by chance: a rounding error told a millisecond too much.
+    { examples: [[0.02, false, [953]]] },
   );
 });

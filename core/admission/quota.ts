@@ -69,7 +69,8 @@ export function takeTenantToken(state: State, nowMs: number, tenantId: string, p
 /** 0 when a token is there (and `amount` of it is taken), else the milliseconds until it is. */
 function take(state: State, nowMs: number, key: string, rps: number, amount: 0 | 1): number {
   const bucket = bucketOf(state, nowMs, key, rps);
-  if (bucket.tokens < 1 - tokenPrecision) return Math.ceil(((1 - bucket.tokens) / rps) * 1000);
+  const missing = 1 - tokenPrecision - bucket.tokens;
+  if (missing > 0) return Math.ceil((missing / rps) * 1000);
   bucket.tokens -= amount;
   return 0;
 }
