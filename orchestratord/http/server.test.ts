@@ -28,14 +28,17 @@ const build = (options: ServingOptions) =>
     clock: systemClock(),
   });
 
-/** A free port, as far as anybody can promise one. */
+/** Not one of those that the system gives out: another test could be given it before it is used. */
 async function freePort(): Promise<number> {
-  const server = createTcpServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
+  for (let port = 20_000 + (process.pid % 10_000); ; port++) {
+    const probe = createTcpServer();
+    const free = await new Promise<boolean>((resolve) => {
+      probe.once("error", () => resolve(false));
+      probe.listen(port, "127.0.0.1", () => resolve(true));
+    });
+    probe.close();
+    if (free) return port;
+  }
 }
 
 test("a stop lets a request finish, refuses new connections and ends idle ones", async (t) => {
