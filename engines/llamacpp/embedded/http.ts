@@ -4,7 +4,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type Body, isObject } from "./fields.ts";
-import { invalid, Refusal } from "./refusal.ts";
+import { invalid, messageOf, Refusal } from "./refusal.ts";
 
 export interface Exchange {
   readonly query: URLSearchParams;
@@ -70,10 +70,6 @@ function fail(response: ServerResponse, error: unknown): void {
   // What is left of a body that was refused unread would be taken for the next request.
   if (!response.req.complete) response.setHeader("Connection", "close");
   send(response, refusal.status, "application/json; charset=utf-8", refusal.body);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 async function readBody(request: IncomingMessage): Promise<Body> {

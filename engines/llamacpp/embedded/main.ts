@@ -6,6 +6,7 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type EmbeddedConfig, readConfig } from "./config.ts";
 import { createEngineServer, type Routes } from "./http.ts";
+import { messageOf } from "./refusal.ts";
 import type { Slots } from "./slots.ts";
 
 /** How long streams that were cut may take to finish their token. */
@@ -70,8 +71,4 @@ async function stopServing(server: Server): Promise<never> {
 function leave(...sentences: readonly string[]): never {
   for (const sentence of sentences) console.error(sentence);
   process.exit(1);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -26,3 +26,8 @@ export class Refusal extends Error {
 export function invalid(message: string): Refusal {
   return new Refusal("invalid_request_error", message);
 }
+
+/** Of whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
