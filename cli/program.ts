@@ -6,6 +6,7 @@ import { type Client, createClient, OrchError } from "@llama-orch/sdk";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { listNodes } from "./commands/nodes.ts";
 import { drainPool, listPools, reloadPool } from "./commands/pools.ts";
+import { replayJournal } from "./commands/replay.ts";
 import { type RunWish, runTask } from "./commands/run.ts";
 import { cancelTask, listTasks } from "./commands/tasks.ts";
 import { type Settings, urlDefault, variables } from "./config.ts";
@@ -125,6 +126,11 @@ function addMachineCommands(program: Command, contextOf: ContextOf, surroundings
     .command("doctor")
     .description("check GPU, driver, libraries, memory, disk, ports and tools of this machine")
     .action(() => runDoctor(contextOf(), surroundings.inspector, surroundings.nodeVersion));
+  program
+    .command("replay")
+    .description("make the decisions of a journal again, and show the first that differs")
+    .argument("<journal>", "the folder journal of a data directory, or one file of it")
+    .action((journal: string) => replayJournal(contextOf(), journal));
   program
     .command("up")
     .description("start everything on this machine: the demo, or what --config says")

@@ -28,13 +28,16 @@ type Json = Record<string, unknown>;
  * left out and put into `found`. The value may be of a wrong type anywhere; judging that comes later.
  */
 export function prune(schema: TSchema, value: unknown, found: Problem[] = [], at = ""): unknown {
+  if (!isNested(value)) return value;
   const { anyOf, items, properties } = schema as Shape;
   const branch = anyOf?.find((each) => Check(each, value));
   if (branch !== undefined) return prune(branch, value, found, at);
   if (items !== undefined && Array.isArray(value)) {
     return value.map((item, index) => prune(items, item, found, `${at}/${index}`));
   }
-  if (properties !== undefined && isObject(value)) return pruneObject(schema as Shape, value, found, at);
+  if (properties !== undefined && !Array.isArray(value)) {
+    return pruneObject(schema as Shape, value as Json, found, at);
+  }
   if (!deeperThan(value, levelsMax)) return value;
   const given = `a value nested deeper than ${levelsMax} levels`;
   found.push({ path: pathText(at), given, accepted: `at most ${levelsMax} levels`, unknownKey: false });
@@ -44,9 +47,10 @@ export function prune(schema: TSchema, value: unknown, found: Problem[] = [], at
 function pruneObject(schema: Shape, value: Json, found: Problem[], at: string): Json {
   const { properties = {}, additionalProperties } = schema;
   const kept: Json = {};
-  for (const [key, field] of Object.entries(properties)) {
-    if (!Object.hasOwn(value, key) || value[key] === undefined) continue;
-    kept[key] = prune(field, value[key], found, stepInto(at, key));
+  for (const key of Object.keys(properties)) {
+    const field = Object.hasOwn(value, key) ? value[key] : undefined;
+    if (field === undefined) continue;
+    kept[key] = isNested(field) ? prune(properties[key] as TSchema, field, found, stepInto(at, key)) : field;
   }
   if (additionalProperties === undefined) return kept;
   const others = Object.keys(value).filter((key) => !Object.hasOwn(properties, key));
@@ -62,17 +66,16 @@ function pruneObject(schema: Shape, value: Json, found: Problem[], at: string): 
   return kept;
 }
 
-function isObject(value: unknown): value is Json {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+function isNested(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
 }
 
 /** Level by level: a recursion would overflow on just what it is to find. */
 function deeperThan(value: unknown, levels: number): boolean {
-  const holds = (each: unknown) => typeof each === "object" && each !== null;
-  let level = [value].filter(holds);
+  let level = [value].filter(isNested);
   for (let depth = 1; level.length > 0; depth++) {
     if (depth > levels) return true;
-    level = level.flatMap((each) => Object.values(each as object).filter(holds));
+    level = level.flatMap((each) => Object.values(each).filter(isNested));
   }
   return false;
 }

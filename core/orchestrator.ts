@@ -8,21 +8,31 @@ import { cancel } from "./attempts/cancel.ts";
 import { attemptEnded, firstToken, progressed, runningOf, stalled } from "./attempts/end.ts";
 import { deadlineOver, expireDue } from "./attempts/expire.ts";
 import { preemptFor } from "./attempts/preempt.ts";
-import { graceOver, readersChanged, restarted } from "./attempts/readers.ts";
+import { graceOver, readersChanged, restarted, unseenTimer } from "./attempts/readers.ts";
 import { configure } from "./configure.ts";
 import type { BudgetView, Effect } from "./effects.ts";
 import { onTime, predictWaiting } from "./estimate/outlook.ts";
 import type { Event, EventType, TimerFired } from "./events.ts";
+import type { SentTo, SessionFacts, Survived, SurvivingReplica, TaskFacts, TenantFacts } from "./facts.ts";
 import { assertInvariants } from "./invariants.ts";
 import { nodeDeregistered, nodeHeard, nodeRegistered, nodeSilent } from "./nodes.ts";
+import { rehomeUnseen } from "./placement/home.ts";
 import { placeAll } from "./placement/place.ts";
 import { drainDeadline, drainProgress, drainRequested } from "./pools/drain.ts";
-import { reloadEnded, reloadRequested } from "./pools/reload.ts";
+import { giveUpUnseen, reloadEnded, reloadRequested } from "./pools/reload.ts";
 import { replicaRemoved, replicaReported } from "./pools/replicas.ts";
 import { frozenBy } from "./pools/slo.ts";
 import { deadlineTimer, waitingIn } from "./queue/waiting.ts";
-import { deleteSession, sessionInfo, sessionTimer, tickSessions } from "./sessions.ts";
-import { restoreState, type Snapshot, snapshotOf } from "./snapshot.ts";
+import { recoverState, sentToOf, sessionFactsOf, taskFactsOf, tenantFactsOf } from "./recovery.ts";
+import {
+  deleteSession,
+  heldSession,
+  sessionInfo,
+  sessionTimer,
+  tickSessions,
+  withdrawTurn,
+} from "./sessions.ts";
+import { restoreState, type Snapshot, snapshotOf, snapshotTextOf } from "./snapshot.ts";
 import { type Core, emptyState, type Live, type Pool, type ReplicaSet, type State } from "./state.ts";
 
 /** What the metrics frames of a task show. */
@@ -91,11 +101,55 @@ export class Orchestrator {
     return snapshotOf(this.#state);
   }
 
+  /** The same as JSON, at less than half the cost. */
+  snapshotText(): string {
+    return snapshotTextOf(this.#state);
+  }
+
   /** Takes a snapshot over as it is: nothing is decided again, nothing that was accepted is refused. */
   static restore(snapshot: Snapshot): Orchestrator {
     const orchestrator = new Orchestrator(0);
     restoreState(orchestrator.#state, snapshot);
     return orchestrator;
+  }
+
+  /**
+   * Takes over what survived another process: every task stands again as it did, nothing is decided. The
+   * timers that are to be set are in its state.
+   */
+  static recover(survived: Survived, seed: number): Orchestrator {
+    const orchestrator = new Orchestrator(seed);
+    const state = orchestrator.#state;
+    state.nowMs = survived.nowMs;
+    recoverState(new Turn(state, survived.nowMs), survived);
+    return orchestrator;
+  }
+
+  /** What has to be written down of a live task so that another process could go on with it. */
+  taskFacts(jobId: string): TaskFacts | undefined {
+    const live = this.#state.jobs.get(jobId);
+    return live === undefined ? undefined : taskFactsOf(live);
+  }
+
+  /** Where the last attempt of a live task went; undefined while it was never placed. */
+  sentTo(jobId: string): SentTo | undefined {
+    const live = this.#state.jobs.get(jobId);
+    return live === undefined ? undefined : sentToOf(live);
+  }
+
+  sessionFacts(tenantId: string, sessionId: string): SessionFacts | undefined {
+    return sessionFactsOf(this.#state, tenantId, sessionId);
+  }
+
+  /** Undefined for a tenant of whom nothing has to be remembered. */
+  tenantFacts(tenantId: string): TenantFacts | undefined {
+    return tenantFactsOf(this.#state, tenantId);
+  }
+
+  /** What a replica is taken to be, which is more than its last report while it only starts. */
+  replicaFacts(poolId: string, replicaId: string): SurvivingReplica | undefined {
+    const replica = this.#state.pools.get(poolId)?.replicas.get(replicaId);
+    return replica === undefined ? undefined : { poolId, replicaId, facts: { ...replica.facts } };
   }
 
   assertInvariants(): void {
@@ -146,7 +200,7 @@ const handlers: Handlers = {
   TaskCanceled: (core, { tenantId, taskId, withdrawn }) => {
     const live = core.state.tasks.get(tenantId, taskId)?.live;
     if (live !== undefined) cancel(core, live, "client");
-    if (withdrawn) core.state.tasks.delete(tenantId, taskId);
+    if (withdrawn) withdraw(core.state, tenantId, taskId, live);
     if (live === undefined) return;
     // What it held up while it waited for memory may run now.
     placeIn(core, core.state.sets.get(live.setId));
@@ -185,10 +239,12 @@ const handlers: Handlers = {
   TimerFired: timerFired,
   Configured: (core, { settings }) => {
     configure(core, settings);
+    rehomeUnseen(core);
     placeEverywhere(core);
   },
   ReplicaReported: (core, event) => {
     replicaReported(core, event);
+    rehomeUnseen(core);
     placeEverywhere(core);
   },
   ReplicaRemoved: (core, event) => {
@@ -226,6 +282,13 @@ const handlers: Handlers = {
   Restarted: restarted,
 };
 
+/** As if it had never been handed in. */
+function withdraw(state: State, tenantId: string, taskId: string, live: Live | undefined): void {
+  state.tasks.delete(tenantId, taskId);
+  const session = live === undefined ? undefined : heldSession(live);
+  if (session !== undefined) withdrawTurn(state, session);
+}
+
 function placeEverywhere(core: Core): void {
   for (const set of [...core.state.sets.values()]) placeIn(core, set);
 }
@@ -262,6 +325,9 @@ function timerFired(core: Core, { timer }: TimerFired): void {
     }
     case "node":
       return nodeSilent(core, name);
+    case unseenTimer:
+      giveUpUnseen(core);
+      return placeEverywhere(core);
     case "breaker":
     case "doubt":
       return placeEverywhere(core);

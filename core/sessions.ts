@@ -44,11 +44,20 @@ export function takeTurn(core: Core, name: SessionName, found: Session | undefin
   session.turns++;
   session.live++;
   session.expiresAtMs = nowMs + state.settings.session.ttlMs;
-  if (!state.sessionSweep) {
-    state.sessionSweep = true;
-    core.emit({ type: "SetTimer", timer: sessionTimer, atMs: nowMs + limits.sessionSweepMs });
-  }
+  watchSessions(core);
   return session;
+}
+
+export function watchSessions(core: Core): void {
+  if (core.state.sessionSweep) return;
+  core.state.sessionSweep = true;
+  core.emit({ type: "SetTimer", timer: sessionTimer, atMs: core.nowMs + limits.sessionSweepMs });
+}
+
+/** What never became safe was no turn. */
+export function withdrawTurn(state: State, session: Session): void {
+  session.turns--;
+  if (session.turns === 0) deleteSession(state, session);
 }
 
 /** A task of the session has ended. */
@@ -99,17 +108,28 @@ function forgetIdlest(state: State): void {
   if (idlest !== undefined) deleteSession(state, state.idleSessions.get(idlest) as Session);
 }
 
+/** Bounded memory holds for what comes back, too. */
+export function forgetBeyond(state: State, liveMax: number): void {
+  while (state.sessions.size > liveMax && state.idleSessions.size > 0) forgetIdlest(state);
+}
+
 /** In place of one of the same name that has expired. */
 function beginSession(state: State, { tenantId, sessionId }: SessionName): Session {
   const expired = state.sessions.get(tenantId, sessionId);
   if (expired !== undefined) deleteSession(state, expired);
   else if (state.sessions.size >= state.settings.session.liveMax) forgetIdlest(state);
+  const session = newSession({ tenantId, sessionId }, state.ordinal);
+  state.sessions.set(tenantId, sessionId, session);
+  return session;
+}
+
+export function newSession({ tenantId, sessionId }: SessionName, serial: number): Session {
   const nothing = () => ({ tokens: 0, timeMs: 0, cost: 0 });
-  const session: Session = {
+  return {
     tenantId,
     sessionId,
     key: sessionKey(tenantId, sessionId),
-    serial: state.ordinal,
+    serial,
     deleted: false,
     expiresAtMs: 0,
     turns: 0,
@@ -119,8 +139,6 @@ function beginSession(state: State, { tenantId, sessionId }: SessionName): Sessi
     spent: nothing(),
     reserved: nothing(),
   };
-  state.sessions.set(tenantId, sessionId, session);
-  return session;
 }
 
 /** What a client may know; an unknown session answers the defaults and is not created. */

@@ -128,6 +128,22 @@ test("an id that was accepted again is remembered by its last end when its first
   assert.equal(only(world.submit("again"), "RepeatAnswer").length, 1);
 });
 
+test("a name that was withdrawn is free after a restart, too", () => {
+  const world = new World({ slots: 3 });
+  for (const id of ["ended", "running", "kept"]) world.submit(id);
+  world.end("ended");
+  world.end("kept");
+  for (const taskId of ["ended", "running"]) {
+    world.say({ type: "TaskCanceled", tenantId: "default", taskId, withdrawn: true });
+  }
+  world.end("running", { ending: { kind: "aborted" } });
+  world.orchestrator = restored(world.orchestrator);
+  for (const id of ["ended", "running"]) {
+    assert.equal(only(world.submit(id), "AcceptTask").length, 1);
+  }
+  assert.equal(only(world.submit("kept"), "RepeatAnswer").length, 1);
+});
+
 test("the generator goes on where it was, so that chance is the same on both sides of a restart", () => {
   const world = new World({
     settings: settings({ placement: { strategy: "random", allowPin: true } }),

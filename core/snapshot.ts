@@ -66,14 +66,20 @@ type PoolRecord = Omit<Pool, "replicas" | "departed" | "waiting" | "waitingToken
   readonly waiting: Record<Priority, readonly string[]>;
 };
 
-type SetRecord = Pick<ReplicaSet, "id" | "key" | "settings" | "arrivals"> & {
+type SetRecord = Pick<ReplicaSet, "id" | "key" | "unseen" | "settings" | "arrivals"> & {
   readonly replicas: readonly (readonly [string, string])[];
   readonly fair: FairSnapshot;
   readonly queue: readonly string[];
   readonly returns: readonly string[];
 };
 
+/** Shares nothing with the living state. */
 export function snapshotOf(state: State): Snapshot {
+  return JSON.parse(snapshotTextOf(state)) as Snapshot;
+}
+
+/** For whoever writes it down: a large state is not copied first. */
+export function snapshotTextOf(state: State): string {
   const { settings, nowMs, ordinal, lastPlace, sessionSweep, storageFull, stopping } = state;
   const snapshot: Snapshot = {
     version: 1,
@@ -82,7 +88,7 @@ export function snapshotOf(state: State): Snapshot {
     lives: [...state.jobs.values()].map(liveRecord),
     pools: [...state.pools.values()].map(poolRecord),
     sets: [...state.sets.values()].map(setRecord),
-    ended: state.ended.items().map(withoutLive),
+    ended: state.ended.items().filter(isNamed(state)).map(withoutLive),
     models: [...state.models],
     nodes: [...state.nodes],
     sessions: [...state.sessions.values()],
@@ -95,10 +101,10 @@ export function snapshotOf(state: State): Snapshot {
     classes: [...state.classes],
     timers: [...state.timers],
   };
-  return structuredCloneJson(snapshot);
+  return JSON.stringify(snapshot);
 }
 
-/** A copy that shares nothing with the living state, and is what JSON would carry. */
+/** A copy that shares nothing with the given, and is what JSON would carry. */
 function structuredCloneJson<T>(value: T): T {
   return JSON.parse(JSON.stringify(value)) as T;
 }
@@ -114,6 +120,11 @@ function liveRecord({ place, watched, faultsByReplica, known, tenant, session, .
     faultsByReplica: [...(faultsByReplica ?? [])],
     running: "attempt" in running ? running : null,
   };
+}
+
+/** A name that was withdrawn is free: who has it next must not find the old answer. */
+function isNamed({ tasks }: State): (known: Known) => boolean {
+  return ({ tenantId, taskId }) => tasks.get(tenantId, taskId) !== undefined;
 }
 
 function withoutLive({ live: _live, ...known }: Known): Omit<Known, "live"> {
@@ -140,12 +151,9 @@ function replicaRecord({ running, ...rest }: Replica): ReplicaRecord {
   return { ...rest, running: ids(running) };
 }
 
-function setRecord({ id, key, settings, arrivals, replicas, queue, returns }: ReplicaSet): SetRecord {
+function setRecord({ replicas, queue, returns, ...rest }: ReplicaSet): SetRecord {
   return {
-    id,
-    key,
-    settings,
-    arrivals,
+    ...rest,
     replicas: replicas.map(({ poolId, replicaId }) => [poolId, replicaId] as const),
     fair: queue.snapshot(),
     queue: ids(queue.items()),
@@ -232,6 +240,7 @@ function restoreSet(state: State, record: SetRecord): void {
     ([poolId, replicaId]) => state.pools.get(poolId)?.replicas.get(replicaId) as Replica,
   );
   const set = newSet(record.id, record.key, record.settings);
+  set.unseen = record.unseen;
   set.replicas.push(...replicas);
   Object.assign(set.arrivals, record.arrivals);
   state.sets.set(set.id, set);

@@ -231,7 +231,9 @@ export interface Replica {
 
 export interface ReplicaSet {
   readonly id: string;
-  readonly key: SetKey;
+  key: SetKey;
+  /** Known by its name alone, from before a restart: tasks wait in it for somebody to report a member. */
+  unseen: boolean;
   /** Of the pool that speaks for the set in what rules its queue. */
   settings: PoolSettings;
   readonly replicas: Replica[];

@@ -8,12 +8,13 @@ import { runRound } from "./chaos/round.ts";
 const reference = await startReference();
 after(() => reference.stop());
 
-test("real processes are killed, hung and cut, and every promise to whoever reads a stream holds", async () => {
-  const plan = drawPlan(11, { kind: "fakes", tasks: 48, stormMs: 1200, variants: 6, long: false });
+test("engines and the orchestrator are killed, hung and cut, and every promise to whoever reads a stream holds", async () => {
+  const plan = drawPlan(22, { kind: "fakes", tasks: 48, stormMs: 1200, variants: 6, long: false });
   const verdict = await runRound(plan, reference);
   assert.equal(verdict.violations.length, 0, failureText(verdict));
   assert.ok(verdict.streams > 40);
   assert.ok((verdict.faults.kill ?? 0) > 0);
+  assert.ok((verdict.faults["daemon-kill"] ?? 0) > 0);
 });
 
 test("the same seed plans the same tasks and faults, and another seed others", () => {

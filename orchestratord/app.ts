@@ -16,16 +16,19 @@ import { Attempts } from "./attempts.ts";
 import type { Clock } from "./clock.ts";
 import { Endings } from "./endings.ts";
 import { Followings } from "./followings.ts";
+import type { Journal } from "./journal/journal.ts";
 import { Loop } from "./loop.ts";
-import type { Observer } from "./observer.ts";
-import { type Performers, performer } from "./perform.ts";
+import { performer } from "./perform.ts";
+import { performersOf } from "./performers.ts";
+import { Recorder } from "./recorder.ts";
+import { Recovery } from "./recovery.ts";
 import { type ModelSwapper, Reloads } from "./reloads.ts";
 import { Directory } from "./replicas/directory.ts";
 import { type ExternalWatch, externalReplicas, watchExternal } from "./replicas/external.ts";
 import { promptCounter } from "./replicas/prompt-counter.ts";
 import { hiderOf, secretsOf } from "./secrets.ts";
 import { settingsOf } from "./settings.ts";
-import type { Store } from "./store/store.ts";
+import type { Recovered, RecoveredTask, Store } from "./store/store.ts";
 import { WatchedStore } from "./store/watched.ts";
 import { Pulse } from "./streaming/pulse.ts";
 import { Replays } from "./streaming/replays.ts";
@@ -48,8 +51,12 @@ export interface AppOptions {
   readonly config: OrchestratordConfig;
   readonly clock: Clock;
   readonly store: Store;
+  /** What the store had when it was opened. */
+  readonly recovered: Recovered;
   readonly artifacts: Artifacts;
   readonly segments: Segments;
+  /** Begins with the state as it is now. */
+  readonly journal: (core: Orchestrator) => Journal;
   readonly log: Log;
   readonly narrator: Narrator;
   /** Absent: nobody wants traces. */
@@ -65,6 +72,8 @@ export interface App {
   announce(announcement: ReplicaAnnouncement): void;
   /** Admission ends now. Resolves once nothing runs any more. */
   quiesce(): Promise<void>;
+  /** On the way down after a bug: what led to it is on the disk when this returns. */
+  lastWords(): void;
   /** What runs is let go without a terminal frame: to its readers this is a lost connection. */
   close(): Promise<void>;
 }
@@ -74,7 +83,9 @@ export function createApp(options: AppOptions): App {
   const parts = assemble(options, () => external);
   const { store } = parts;
   const { loop, directory, attempts, endings } = parts;
-  loop.post({ type: "Configured", settings: settingsOf(config) });
+  parts.recovery.begin(options.recovered);
+  if (options.recovered.tasks.length > 0) parts.waitingPulse.start();
+  segments.forgetUnclaimed();
   for (const { model } of config.pools) {
     loop.post({ type: "ModelChanged", modelRef: model, digest: null, state: "Active" });
   }
@@ -89,9 +100,9 @@ export function createApp(options: AppOptions): App {
     pollMs,
   });
   const sweep = () =>
-    artifacts
-      .sweep(clock.nowMs())
-      .catch((error) => parts.telemetry.trouble("Old documents could not be removed.", error));
+    Promise.all([artifacts, store].map((each) => each.sweep(clock.nowMs()))).catch((error) =>
+      parts.telemetry.trouble("What is old could not be removed.", error),
+    );
   const sweeper = setInterval(() => void sweep(), sweepEveryMs).unref();
   return {
     application: applicationOf(options, parts),
@@ -101,6 +112,7 @@ export function createApp(options: AppOptions): App {
       await attempts.idle();
       await endings.idle();
     },
+    lastWords: () => parts.journal.flushSync(),
     async close() {
       clearInterval(sweeper);
       loop.close();
@@ -114,6 +126,7 @@ export function createApp(options: AppOptions): App {
       await artifacts.close();
       segments.close();
       await store.close();
+      await parts.journal.close();
       await parts.telemetry.close();
     },
   };
@@ -123,14 +136,46 @@ type Parts = ReturnType<typeof assemble>;
 
 /** Every part, each handed what it needs, around the loop that they all report into. */
 function assemble(options: AppOptions, external: () => ExternalWatch) {
-  const { config, clock, artifacts, segments, seed } = options;
-  const core = new Orchestrator(seed);
+  const { config, clock } = options;
+  const base = foundation(options, () => loop);
+  const { core, tasks, telemetry, store, recorder, post, replays, streams, journal } = base;
+  const performing = performingParts(options, base, { loop: () => loop, external });
+  const recovery = new Recovery({
+    core,
+    clock,
+    tasks,
+    timers: performing.timers,
+    recorder,
+    post,
+    streamOf: streams.recoveredStream,
+    settings: settingsOf(config),
+    replicasOf: replicasOf(config),
+  });
+  const performed = performer(performersOf(performing), telemetry);
+  const perform: typeof performed = (effects, event) => {
+    performed(effects, event);
+    if (event.type !== "ReplicaReported") return;
+    recorder.replica(event.poolId, event.replicaId);
+    recovery.settle();
+  };
+  const loop: Loop = new Loop({ core, clock, perform, record: journal.record });
+  const onReconnect = () => telemetry.reconnected();
+  const followings = new Followings({ core, clock, tasks, store, recorder, replays, config, onReconnect });
+  return { ...base, ...performing, recovery, loop, followings };
+}
+
+/** What everything else stands on. */
+function foundation(options: AppOptions, loop: () => Loop) {
+  const { config, clock, artifacts, segments, seed, recovered } = options;
+  const core = Orchestrator.recover(recovered, seed);
+  const journal = options.journal(core);
   const tasks = new Tasks(config.retention.idempotency_ms);
   const telemetry = new Telemetry({ ...options, core, tasks });
   const bind = (address: EngineAddress) => bindAdapter(address, { seed });
-  const post: Loop["post"] = (happening) => loop.post(happening);
+  const post: Loop["post"] = (happening) => loop().post(happening);
   const onFull = (full: boolean) => post({ type: "StorageChanged", full });
   const store = new WatchedStore({ store: options.store, clock, onFull });
+  const recorder = new Recorder({ core, store });
   const pollMs = config.nodes.poll_interval_ms;
   const directory = new Directory({ bind, post, clock, pollMs, expected: expectedOf(config) });
   const pulse = new Pulse({ clock });
@@ -138,99 +183,78 @@ function assemble(options: AppOptions, external: () => ExternalWatch) {
   const load = async (tenantId: string, transcriptId: string) =>
     (await artifacts.get(tenantId, transcriptId)) as unknown as Transcript | undefined;
   const replays = new Replays({ clock, load, ...streams });
-  const counter = promptCounter(core, directory);
-  const hide = hiderOf(secretsOf(config)) ?? ((text: string) => text);
-  const onReconnect = () => telemetry.reconnected();
-  const onBroken = (poolId: string, replicaId: string) => external().doubt(poolId, replicaId);
   const shown = views({ config, core, directory, levels: telemetry.levels, nowMs: () => clock.nowMs() });
   telemetry.show(shown);
-  const performing = {
-    submissions: new Submissions({ core, loop: () => loop, clock, tasks, store, counter, ...streams }),
-    attempts: new Attempts({
-      core,
-      clock,
-      tasks,
-      store,
-      directory,
-      post,
-      hide,
-      onBroken,
-      onBug: bugEnder(options.log, telemetry),
-      observer: telemetry,
-    }),
-    endings: new Endings({ clock, tasks, store, artifacts, observer: telemetry }),
-    reloads: new Reloads(options.swapper, post),
+  return {
+    core,
+    journal,
+    tasks,
+    telemetry,
+    bind,
+    post,
+    store,
+    recorder,
+    directory,
+    pulse,
+    streams,
+    replays,
+    shown,
+  };
+}
+
+interface Later {
+  readonly loop: () => Loop;
+  readonly external: () => ExternalWatch;
+}
+
+/** Whoever does what the core wants. */
+function performingParts(
+  { config, clock, artifacts, swapper, log }: AppOptions,
+  { core, journal, tasks, telemetry, post, store, recorder, directory, streams }: Foundation,
+  { loop, external }: Later,
+) {
+  const counter = promptCounter(core, directory);
+  const attempts = new Attempts({
+    core,
+    clock,
+    tasks,
+    store,
+    directory,
+    recorder,
+    post,
+    hide: hiderOf(secretsOf(config)) ?? ((text: string) => text),
+    onBroken: (poolId, replicaId) => external().doubt(poolId, replicaId),
+    onBug: bugEnder(log, journal, telemetry),
+    observer: telemetry,
+  });
+  return {
+    core,
+    tasks,
+    store,
+    recorder,
+    observer: telemetry,
+    submissions: new Submissions({ core, loop, clock, tasks, store, counter, ...streams }),
+    attempts,
+    endings: new Endings({ core, clock, tasks, store, artifacts, observer: telemetry }),
+    reloads: new Reloads(swapper, post),
     timers: new Timers(clock, (timer) => post({ type: "TimerFired", timer })),
     waitingPulse: new WaitingPulse(core, tasks, clock),
     drains: { recorded: Promise.resolve() },
   };
-  const perform = performer(performersOf(performing, tasks, store, telemetry), telemetry);
-  const loop: Loop = new Loop({ core, clock, perform });
-  const followings = new Followings({ core, clock, tasks, store, replays, config, onReconnect });
-  return {
-    ...performing,
-    core,
-    tasks,
-    store,
-    telemetry,
-    bind,
-    directory,
-    pulse,
-    replays,
-    followings,
-    shown,
-    loop,
-  };
 }
 
-interface Performing {
-  readonly submissions: Submissions;
-  readonly attempts: Attempts;
-  readonly endings: Endings;
-  readonly reloads: Reloads;
-  readonly timers: Timers;
-  readonly waitingPulse: WaitingPulse;
-  /** Of the last drain that was begun: whoever asked for it waits until it is safe. */
-  readonly drains: { recorded: Promise<void> };
-}
+type Foundation = ReturnType<typeof foundation>;
 
 /** What must never happen is said, and then ends the process: going on could break what was promised. */
-function bugEnder(log: Log, telemetry: Telemetry) {
+function bugEnder(log: Log, journal: Journal, telemetry: Telemetry) {
   return (error: unknown, record: TaskRecord): void => {
     telemetry.trouble("A bug ends the daemon.", error, record);
+    journal.flushSync();
     const leave = () =>
       queueMicrotask(() => {
         throw error;
       });
     log.end().then(leave, leave);
-  };
-}
-
-function performersOf(parts: Performing, tasks: Tasks, store: Store, observer: Observer): Performers {
-  const { submissions, attempts, endings, reloads, timers, waitingPulse, drains } = parts;
-  const nothing = () => {};
-  return {
-    AcceptTask: (effect) => {
-      submissions.accept(effect);
-      waitingPulse.start();
-    },
-    RefuseTask: nothing,
-    RepeatAnswer: nothing,
-    DispatchAttempt: (effect) => attempts.dispatch(effect),
-    CloseGate: ({ jobId }) => tasks.job(jobId)?.stream.closeGate(),
-    AbortAttempt: (effect) => attempts.abort(effect),
-    EndTask: (effect) => endings.end(effect),
-    DrainPool: ({ poolId, deadlineAtMs }) => {
-      drains.recorded = store.commit([{ fact: "drained", poolId, deadlineAtMs }]);
-      // A drain for a reload has nobody who waits for its record.
-      drains.recorded.catch((error) => observer.trouble("A drain could not be recorded.", error));
-    },
-    EndDrain: nothing,
-    SwapModel: (effect) => reloads.swap(effect),
-    AnswerReload: (effect) => reloads.answer(effect),
-    SetTimer: ({ timer, atMs }) => timers.set(timer, atMs),
-    ClearTimer: ({ timer }) => timers.clear(timer),
-    Note: nothing,
   };
 }
 
@@ -292,6 +316,11 @@ function expectedOf({ pools }: OrchestratordConfig) {
   return (poolId: string) => byId.get(poolId) ?? { ctxMax: ctxMaxDefault, slotsTotal: 1 };
 }
 
+function replicasOf({ pools }: OrchestratordConfig) {
+  const byId = new Map(pools.map(({ id, replicas }) => [id, replicas]));
+  return (poolId: string) => byId.get(poolId) ?? 1;
+}
+
 interface StreamParts {
   readonly config: OrchestratordConfig;
   readonly clock: Clock;
@@ -312,14 +341,23 @@ function streamMaker({ config, telemetry, post, ...parts }: StreamParts) {
     microbatchTokens: stream.microbatch_tokens,
   };
   const shared = { settings, ...parts };
+  const live = (jobId: string) => ({
+    jobId,
+    ...shared,
+    onReaders: (readers: number) => post({ type: "ReadersChanged", jobId, readers }),
+    onMetricsDropped: (count: number) => telemetry.dropped(jobId, count),
+  });
   return {
-    openStream: (jobId: string) =>
-      new TaskStream({
-        jobId,
-        ...shared,
-        onReaders: (readers) => post({ type: "ReadersChanged", jobId, readers }),
-        onMetricsDropped: (count) => telemetry.dropped(jobId, count),
-      }),
+    openStream: (jobId: string) => new TaskStream(live(jobId)),
+    /** A best-effort one as it was; a strict one is made again from its start, and has to come out equal. */
+    recoveredStream(task: RecoveredTask): TaskStream {
+      const { jobId, frames, tokensOut, streamDigest: digest } = task;
+      // Nothing was delivered before it was written down where the task was sent.
+      if (task.sentTo?.determinism === "best_effort") return TaskStream.recovered(live(jobId));
+      const stream = new TaskStream(live(jobId));
+      if (digest !== undefined) stream.promise({ frames, digest, tokensOut });
+      return stream;
+    },
     make: (transcript: Transcript, transcriptId: string, onReaders: (count: number) => void) =>
       streamAgain({ transcript, transcriptId, onReaders, ...shared }),
   };

@@ -10,8 +10,10 @@ import { Attempts } from "./attempts.ts";
 import { aRecord } from "./fixtures/records.ts";
 import { TinyAdapter } from "./fixtures/tiny-adapter.ts";
 import type { Happening } from "./loop.ts";
+import { Recorder } from "./recorder.ts";
 import { Directory } from "./replicas/directory.ts";
-import { MemoryStore } from "./store/memory.ts";
+import { admitted } from "./store/fixtures/facts.ts";
+import { MemoryStore } from "./store/fixtures/memory-store.ts";
 import { type Stage, staged } from "./streaming/fixtures/stage.ts";
 import { Tasks } from "./tasks.ts";
 
@@ -44,9 +46,9 @@ async function open({ clock, open: openStream }: Stage, adapter = new TinyAdapte
   const tasks = new Tasks(1000);
   const record = { ...aRecord(), stream: openStream() };
   tasks.add(record);
-  const { jobId, answer } = record;
-  const named = { jobId, tenantId: "default", taskId: "task", priority: "batch", atMs: 0 } as const;
-  await store.commit([{ fact: "admitted", ...named, fingerprint: "f", answer, body: { prompt: "x" } }]);
+  const { jobId } = record;
+  await store.commit([admitted(jobId, { body: { prompt: "x" } })]);
+  const core = new Orchestrator(1);
   const posted: Happening[] = [];
   const post = (happening: Happening) => posted.push(happening);
   const expected = () => ({ ctxMax: 128, slotsTotal: 1 });
@@ -55,11 +57,12 @@ async function open({ clock, open: openStream }: Stage, adapter = new TinyAdapte
   const bugs: unknown[] = [];
   const broken: string[] = [];
   const attempts = new Attempts({
-    core: new Orchestrator(1),
+    core,
     clock,
     tasks,
     store,
     directory,
+    recorder: new Recorder({ core, store }),
     post,
     observer: { handled() {}, delivered() {}, trouble: (what) => void troubles.push(what) },
     onBroken: (poolId, replicaId) => broken.push(`${poolId}/${replicaId}`),

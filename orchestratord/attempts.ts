@@ -2,15 +2,16 @@
 // reported until it has ended. Nothing here decides whether there will be another.
 
 import assert from "node:assert/strict";
-import type { MetricsFrame, StartedFrame, TaskBody } from "@llama-orch/contract";
+import type { Determinism, MetricsFrame, StartedFrame, TaskBody } from "@llama-orch/contract";
 import type { AbortAttempt, AttemptEnded, DispatchAttempt, Ending, Orchestrator } from "@llama-orch/core";
 import type { Clock } from "./clock.ts";
 import type { Happening } from "./loop.ts";
 import type { Observer } from "./observer.ts";
+import type { Recorder } from "./recorder.ts";
 import type { Directory } from "./replicas/directory.ts";
 import type { Hide } from "./secrets.ts";
 import type { Store } from "./store/store.ts";
-import { type AttemptReport, relay } from "./streaming/relay.ts";
+import { type AttemptReport, continuable, relay } from "./streaming/relay.ts";
 import type { Placed, TaskRecord } from "./task-record.ts";
 import type { Tasks } from "./tasks.ts";
 
@@ -20,6 +21,7 @@ export interface AttemptsOptions {
   readonly tasks: Tasks;
   readonly store: Store;
   readonly directory: Directory;
+  readonly recorder: Recorder;
   readonly post: (happening: Happening) => void;
   readonly observer: Observer;
   /** The connection to the engine of a replica broke, or could not be made. */
@@ -39,6 +41,15 @@ interface Running {
   readonly ended: Promise<void>;
 }
 
+/** What an attempt waits for, and what ends it. */
+interface Course {
+  /** Its place is written down. */
+  readonly sent: Promise<void>;
+  /** The attempt before it is over. */
+  readonly before: Promise<void> | undefined;
+  readonly signal: AbortSignal;
+}
+
 export class Attempts {
   readonly #options: AttemptsOptions;
   readonly #running = new Map<string, Running>();
@@ -53,14 +64,15 @@ export class Attempts {
   }
 
   dispatch(dispatch: DispatchAttempt): void {
-    const { tasks, clock } = this.#options;
+    const { tasks, clock, recorder } = this.#options;
     const record = tasks.job(dispatch.jobId) as TaskRecord;
+    const sent = recorder.sent(dispatch.jobId);
     record.state = "running";
     record.attempt = dispatch.attempt;
     record.startedAtMs ??= clock.nowMs();
     const controller = new AbortController();
     const before = this.#running.get(dispatch.jobId)?.ended;
-    const ended = this.#run(record, dispatch, controller.signal, before).finally(() => {
+    const ended = this.#run(record, dispatch, { sent, before, signal: controller.signal }).finally(() => {
       if (this.#running.get(dispatch.jobId)?.attempt === dispatch.attempt) {
         this.#running.delete(dispatch.jobId);
       }
@@ -86,12 +98,7 @@ export class Attempts {
     await Promise.all(running.map(({ ended }) => ended));
   }
 
-  async #run(
-    record: TaskRecord,
-    dispatch: DispatchAttempt,
-    signal: AbortSignal,
-    before: Promise<void> | undefined,
-  ): Promise<void> {
+  async #run(record: TaskRecord, dispatch: DispatchAttempt, { sent, before, signal }: Course): Promise<void> {
     const { directory, clock, observer, onBug } = this.#options;
     const { poolId, replicaId, epoch, resume, limits } = dispatch;
     const notStarted = (ending: Ending) =>
@@ -108,6 +115,7 @@ export class Attempts {
       if (replica === undefined) return notStarted(gone);
       const { engineVersion, modelDigest } = replica.props;
       record.placed = { poolId, replicaId, engineVersion, modelDigest, dispatch };
+      if (this.#determinism(poolId) === "best_effort") record.stream.logFrames();
       if (!record.stream.isStarted && !record.stream.isOver) record.stream.started(startedFrame(record));
       const continueFrom = resume === "continued" ? record.stream.idsDelivered() : undefined;
       await relay({
@@ -126,6 +134,7 @@ export class Attempts {
         signal,
         stream: record.stream,
         dispatch,
+        written: sent,
         report: (report) => this.#report(record, dispatch, report),
         onTokens: (count) => observer.delivered(record, count),
         clock,
@@ -134,6 +143,10 @@ export class Attempts {
       // Whoever relays has an ending for everything that engines and disks can do.
       onBug(error, record);
     }
+  }
+
+  #determinism(poolId: string): Determinism | undefined {
+    return this.#options.core.state.pools.get(poolId)?.settings.determinism;
   }
 
   /** Undefined where the store cannot be read. */
@@ -162,6 +175,9 @@ export class Attempts {
     this.#options.post(this.#safe(report));
     if (isBroken(report)) this.#options.onBroken(dispatch.poolId, dispatch.replicaId);
     if (report.type === "FirstToken") record.firstTokenAtMs ??= this.#options.clock.nowMs();
+    if (report.type === "AttemptProgressed" && this.#determinism(dispatch.poolId) === "strict") {
+      this.#options.recorder.progressed(record);
+    }
     if (report.type === "FirstToken" || report.type === "AttemptProgressed")
       this.#sendMetrics(record, dispatch);
   }
@@ -229,7 +245,7 @@ const unreadable: Ending = {
 };
 
 function endedBeforeStart(
-  { jobId, stream, tokensOut }: TaskRecord,
+  { jobId, stream, sampling, tokensOut }: TaskRecord,
   { attempt }: DispatchAttempt,
   ending: Ending,
 ): Omit<AttemptEnded, "seq" | "nowMs"> {
@@ -238,8 +254,8 @@ function endedBeforeStart(
     jobId,
     attempt,
     ending,
-    frames: stream.frames,
-    continuable: stream.hasExactIds,
+    frames: stream.promisedFrames,
+    continuable: continuable(stream, sampling),
     tokensOut,
     attemptTokens: 0,
     promptTokens: 0,

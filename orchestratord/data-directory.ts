@@ -22,7 +22,8 @@ export function takeDataDirectory(path: string): DataDirectory {
   chmodSync(join(path, "daemon.lock"), 0o600);
   const lock = new DatabaseSync(join(path, "daemon.lock"));
   try {
-    lock.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;");
+    // Nothing is ever written to it, so its journal, for which a full disk has no room, is in memory.
+    lock.exec("PRAGMA journal_mode = MEMORY; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;");
   } catch (cause) {
     lock.close();
     const { errcode } = cause as { errcode?: number };
@@ -33,7 +34,7 @@ export function takeDataDirectory(path: string): DataDirectory {
       { cause },
     );
   }
-  writeFileSync(holder, String(process.pid), { mode: 0o600 });
+  noteHolder(holder);
   return {
     path,
     release() {
@@ -41,6 +42,15 @@ export function takeDataDirectory(path: string): DataDirectory {
       lock.close();
     },
   };
+}
+
+/** Only said to others; where there is no room for it the lock holds all the same. */
+function noteHolder(path: string): void {
+  try {
+    writeFileSync(path, String(process.pid), { mode: 0o600 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+  }
 }
 
 const sqliteBusy = 5;

@@ -2,7 +2,7 @@
 // safe, and only then the terminal frame leaves.
 
 import { type EndFrame, type ErrorFrame, OrchError } from "@llama-orch/contract";
-import type { EndTask, Outcome } from "@llama-orch/core";
+import { type EndTask, type Orchestrator, type Outcome, spentBy } from "@llama-orch/core";
 import type { Artifacts } from "./artifacts/artifacts.ts";
 import { startedFrame } from "./attempts.ts";
 import type { Clock } from "./clock.ts";
@@ -13,6 +13,7 @@ import type { TaskRecord } from "./task-record.ts";
 import type { Tasks } from "./tasks.ts";
 
 export interface EndingsOptions {
+  readonly core: Orchestrator;
   readonly clock: Clock;
   readonly tasks: Tasks;
   readonly store: Store;
@@ -68,16 +69,18 @@ export class Endings {
 
   /** The id of the transcript, or undefined where the disk refused it; the reader gets the ending anyway. */
   async #keep(record: TaskRecord, outcome: Outcome): Promise<string | undefined> {
-    const { artifacts, store, observer } = this.#options;
+    const { core, store, observer } = this.#options;
     const { tenantId, taskId } = record.task;
     const atMs = record.endedAtMs as number;
-    const ended = { fact: "ended", jobId: record.jobId, tenantId, taskId, atMs, outcome } as const;
+    const { session, tenantBudgets } = core.state.settings;
+    const spent = spentBy({ ...outcome, reserved: record.reserved }, session.costPerToken);
+    const tenantPays = tenantBudgets[tenantId] !== undefined;
+    const named = { fact: "ended", jobId: record.jobId, tenantId, taskId } as const;
+    const ended = { ...named, atMs, outcome, spent, tenantPays };
     try {
-      const frame = outcome.kind === "failed" ? errorFrame(record, outcome) : endFrame(record, outcome);
-      const document = transcriptOf(record, frame, await store.body(record.jobId));
-      const { id } = await artifacts.put({ tenantId, document, keep: "transcript", createdMs: atMs });
-      await store.commit([{ ...ended, transcript: id }]);
-      return id;
+      const transcript = await this.#keepTranscript(record, outcome);
+      await store.commit([{ ...ended, transcript }]);
+      return transcript;
     } catch (error) {
       observer.trouble("A transcript could not be kept.", error, record);
       await store
@@ -86,7 +89,30 @@ export class Endings {
       return undefined;
     }
   }
+
+  /** On a full disk with the room that was held for it. */
+  async #keepTranscript(record: TaskRecord, outcome: Outcome): Promise<string> {
+    const { artifacts, store } = this.#options;
+    const frame = outcome.kind === "failed" ? errorFrame(record, outcome) : endFrame(record, outcome);
+    const body = await store.body(record.jobId);
+    const put = async () => {
+      const document = transcriptOf(record, frame, body);
+      const { tenantId } = record.task;
+      const createdMs = record.endedAtMs as number;
+      return (await artifacts.put({ tenantId, document, keep: "transcript", createdMs })).id;
+    };
+    try {
+      return await put();
+    } catch (error) {
+      if (!noRoom.has((error as NodeJS.ErrnoException).code ?? "")) throw error;
+      await store.makeRoom();
+      return put();
+    }
+  }
 }
+
+/** What the system calls a disk that is full. */
+const noRoom: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT"]);
 
 export function endFrame({ stream }: TaskRecord, outcome: Exclude<Outcome, { kind: "failed" }>): EndFrame {
   const { tokensOut, decodeMs } = outcome;

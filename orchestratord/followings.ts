@@ -5,6 +5,7 @@ import { OrchError, type OrchestratordConfig } from "@llama-orch/contract";
 import type { Orchestrator } from "@llama-orch/core";
 import type { Caller, Followed } from "./application.ts";
 import type { Clock } from "./clock.ts";
+import type { Recorder } from "./recorder.ts";
 import type { EndedTask, Store } from "./store/store.ts";
 import type { Replays } from "./streaming/replays.ts";
 import type { Followable } from "./streaming/task-stream.ts";
@@ -16,6 +17,7 @@ export interface FollowingsOptions {
   readonly clock: Clock;
   readonly tasks: Tasks;
   readonly store: Store;
+  readonly recorder: Recorder;
   readonly replays: Replays;
   readonly config: OrchestratordConfig;
   /** A reader came back for the rest of a stream. */
@@ -35,6 +37,7 @@ export class Followings {
     if (record === undefined) return this.#followForgotten(tenantId, taskId);
     const refused = await record.admitted;
     if (refused !== undefined) throw refused;
+    if (record.outcome === undefined) this.#options.recorder.read(record);
     if (record.isReleased) {
       const { endedAtMs: atMs = 0, transcript } = record;
       const { tenantId: owner } = record.task;

@@ -65,3 +65,20 @@ test("a closed loop takes nothing any more", () => {
   loop.post({ type: "ShutdownBegan" });
   assert.deepEqual(seen, []);
 });
+
+test("what was decided is recorded before anything is done about it, and a bug of the core as what it is", () => {
+  const order: string[] = [];
+  const loop = new Loop({
+    core: new Orchestrator(1),
+    clock: { nowMs: () => 7, after: () => ({ cancel() {} }) },
+    perform: ({ length }, { seq }) => void order.push(`perform ${seq} ${length}`),
+    record: ({ seq, nowMs }, decided) => {
+      order.push(`record ${seq} at ${nowMs}: ${"threw" in decided ? decided.threw : decided.length}`);
+    },
+  });
+  loop.post({ type: "ShutdownBegan" });
+  assert.throws(() => loop.handle({ type: "NoSuchEvent" } as never), TypeError);
+  assert.deepEqual(order.slice(0, 2), ["record 1 at 7: 0", "perform 1 0"]);
+  assert.match(order[2] ?? "", /^record 2 at 7: TypeError: /);
+  assert.equal(order.length, 3);
+});

@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import type { Effect, Event, Orchestrator } from "@llama-orch/core";
 import type { Clock } from "./clock.ts";
+import { type Decided, threwBy } from "./journal/format.ts";
 
 type Without<E> = E extends Event ? Omit<E, "seq" | "nowMs"> : never;
 /** An event before it has its number and its time. */
@@ -14,6 +15,8 @@ export interface LoopOptions {
   readonly clock: Clock;
   /** Performs effects in their order and never waits; what it has to wait for goes on by itself. */
   readonly perform: (effects: readonly Effect[], event: Event) => void;
+  /** Hears of every event before anything is done about it, so that the cause of a bug in that is known. */
+  readonly record?: (event: Event, decided: Decided) => void;
 }
 
 export class Loop {
@@ -55,15 +58,26 @@ export class Loop {
   }
 
   #take(happening: Happening): readonly Effect[] {
-    const { core, clock, perform } = this.#options;
+    const { clock, perform, record } = this.#options;
     this.#busy = true;
     try {
       const event = { seq: ++this.#seq, nowMs: clock.nowMs(), ...happening } as Event;
-      const effects = core.handle(event);
+      const effects = this.#decide(event);
+      record?.(event, effects);
       perform(effects, event);
       return effects;
     } finally {
       this.#busy = false;
+    }
+  }
+
+  #decide(event: Event): Effect[] {
+    const { core, record } = this.#options;
+    try {
+      return core.handle(event);
+    } catch (error) {
+      record?.(event, threwBy(error));
+      throw error;
     }
   }
 }

@@ -1,10 +1,14 @@
 #!/usr/bin/env node
 // The program `orchestratord`. What was compiled once is kept, which halves every later start; so the cache
-// is switched on before anything else is loaded.
+// is switched on before anything else is loaded. What loading leaves behind would grow the young generation
+// for good, so it is kept small until the daemon stands.
 
 import { enableCompileCache } from "node:module";
 import { join } from "node:path";
+import { setFlagsFromString } from "node:v8";
 
+setFlagsFromString("--semi-space-growth-factor=1");
 enableCompileCache(join(import.meta.dirname, "../node_modules/.cache/llama-orch"));
 const { runDaemon } = await import("./daemon.ts");
 await runDaemon();
+setFlagsFromString("--semi-space-growth-factor=2");

@@ -44,29 +44,23 @@ test("a daemon that stops takes no more tasks, lets the running one finish, and 
   await assert.rejects(client.get("/metrics"));
 });
 
-test(
-  "what does not finish in time is cut without a terminal frame, and nothing is left [ORCH-3256]".replace(
-    " [ORCH-3256]",
-    "",
-  ),
-  async (t) => {
-    const { client, engines, stop } = await running(t, { config: { shutdown_ms: 100 } });
-    await engines[0]?.faults({ stall_after: 3 });
-    await client.submit({ task_id: "stuck" });
-    const reading = await client.follow("stuck");
-    await reading.tokens(3);
-    const startedAtMs = performance.now();
-    const stopped = stop();
-    await assert.rejects(reading.rest());
-    await stopped;
-    const tookMs = performance.now() - startedAtMs;
-    assert.ok(tookMs >= 99 && tookMs < 2000, `${tookMs} ms`);
-    assert.deepEqual(
-      [...new Set(framesIn(reading.text).map(({ event }) => event))],
-      ["started", "token", "metrics"],
-    );
-  },
-);
+test("what does not finish in time is cut without a terminal frame, and nothing is left", async (t) => {
+  const { client, engines, stop } = await running(t, { config: { shutdown_ms: 100 } });
+  await engines[0]?.faults({ stall_after: 3 });
+  await client.submit({ task_id: "stuck" });
+  const reading = await client.follow("stuck");
+  await reading.tokens(3);
+  const startedAtMs = performance.now();
+  const stopped = stop();
+  await assert.rejects(reading.rest());
+  await stopped;
+  const tookMs = performance.now() - startedAtMs;
+  assert.ok(tookMs >= 99 && tookMs < 2000, `${tookMs} ms`);
+  assert.deepEqual(
+    [...new Set(framesIn(reading.text).map(({ event }) => event))],
+    ["started", "token", "metrics"],
+  );
+});
 
 test("whoever carries the daemon is told of its pools what HTTP would say", async (t) => {
   const { client, daemon } = await running(t);

@@ -10,11 +10,12 @@ import { type Clock, systemClock } from "./clock.ts";
 import { type DataDirectory, takeDataDirectory } from "./data-directory.ts";
 import type { HttpLog } from "./http/dispatch.ts";
 import { createServer, type Server } from "./http/server.ts";
+import { Journal } from "./journal/journal.ts";
 import manifest from "./package.json" with { type: "json" };
 import type { ModelSwapper } from "./reloads.ts";
 import { secretsOf } from "./secrets.ts";
-import { MemoryStore } from "./store/memory.ts";
-import type { Store } from "./store/store.ts";
+import { SqliteStore } from "./store/sqlite/sqlite-store.ts";
+import type { Recovered, Store } from "./store/store.ts";
 import { Segments } from "./streaming/segments.ts";
 import { createLog, type Log } from "./telemetry/log.ts";
 import { Narrator } from "./telemetry/narration.ts";
@@ -24,8 +25,10 @@ export interface StartOptions {
   readonly config: OrchestratordConfig;
   /** Whoever runs the engines of this installation; without one no pool can change its model. */
   readonly swapper?: ModelSwapper;
-  /** What must survive; when absent it lives as long as this process. */
+  /** What must survive; when absent a database in the data directory. */
   readonly store?: Store;
+  /** What stands between the daemon and its store; nothing when absent. */
+  readonly aroundStore?: (store: Store) => Store;
   /** Where log lines go; standard output when absent. */
   readonly writeLog?: (line: string) => void;
   /** Of every choice by chance; drawn when absent. */
@@ -63,7 +66,6 @@ export async function startOrchestratord(options: StartOptions): Promise<Running
 
 async function startIn(directory: DataDirectory, options: StartOptions): Promise<RunningOrchestratord> {
   const { config } = options;
-  const clock = systemClock();
   const log = createLog({
     service,
     version: manifest.version,
@@ -72,8 +74,24 @@ async function startIn(directory: DataDirectory, options: StartOptions): Promise
     secrets: secretsOf(config),
     ...(options.writeLog !== undefined && { write: options.writeLog }),
   });
-  const app = await createDaemon(directory, options, clock, log);
+  const { aroundStore = (opened: Store) => opened } = options;
+  const store = aroundStore(options.store ?? openStore(directory, config, log, () => clock.nowMs()));
+  const recovered = store.recover();
+  // Time goes on from what was recorded last, wherever the wall clock has been set meanwhile.
+  const clock: Clock = systemClock(recovered.nowMs);
+  const app = await createDaemon(directory, options, { clock, log, store, recovered }).catch(
+    async (error) => {
+      await store.close();
+      throw error;
+    },
+  );
+  if (recovered.tasks.length > 0) {
+    const count = recovered.tasks.length;
+    log.write("info", "recovered", { human: `Goes on with ${count} tasks of an earlier run.` });
+  }
   const server = await listen(app, config, clock, log);
+  const lastWords = () => app.lastWords();
+  process.on("uncaughtExceptionMonitor", lastWords);
   log.write("info", "listening", { human: `Listens on ${server.url}.` });
   return {
     url: server.url,
@@ -84,30 +102,57 @@ async function startIn(directory: DataDirectory, options: StartOptions): Promise
       await withinPatience(app.quiesce(), clock, config.shutdown_ms, atOnce);
       await server.close();
       await app.close();
+      process.off("uncaughtExceptionMonitor", lastWords);
       await log.end();
       directory.release();
     },
   };
 }
 
+function openStore(
+  { path }: DataDirectory,
+  { retention, store }: OrchestratordConfig,
+  log: Log,
+  nowMs: () => number,
+): Store {
+  return SqliteStore.open({
+    folder: join(path, "store"),
+    nowMs,
+    keepEndedMs: retention.streams_ms,
+    rememberMs: retention.idempotency_ms,
+    endedMax: retention.ended_tasks,
+    reserveBytes: store.reserve_bytes,
+    onTrouble: troubleTeller(log, "store_trouble"),
+  });
+}
+
+const troubleTeller =
+  (log: Log, event: string) =>
+  ({ message }: Error): void =>
+    log.write("error", event, { human: message.slice(0, 200) });
+
+interface Ground {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly store: Store;
+  readonly recovered: Recovered;
+}
+
 /** What works behind the listener, with all that it keeps on the disk. */
 async function createDaemon(
   { path }: DataDirectory,
-  { config, swapper, store, seed = Math.floor(Math.random() * 2 ** 32) }: StartOptions,
-  clock: Clock,
-  log: Log,
+  { config, swapper, seed = Math.floor(Math.random() * 2 ** 32) }: StartOptions,
+  ground: Ground,
 ): Promise<App> {
-  const { artifacts, retention, telemetry } = config;
+  const { artifacts, telemetry } = config;
+  const { clock, log } = ground;
   const { version } = manifest;
   const nowMs = () => clock.nowMs();
   const { otlp_endpoint: endpoint } = telemetry;
   const tracing = endpoint === undefined ? undefined : await loadTracing({ endpoint, service, version });
   return createApp({
+    ...ground,
     config,
-    clock,
-    store:
-      store ??
-      new MemoryStore({ nowMs, keepEndedMs: retention.streams_ms, rememberMs: retention.idempotency_ms }),
     artifacts: await FileArtifacts.open({
       root: artifacts.root,
       keeping: keepingOf(config),
@@ -118,7 +163,16 @@ async function createDaemon(
       onFailure: ({ message }) =>
         log.write("error", "disk_refused", { human: `The disk refuses: ${message}.` }),
     }),
-    log,
+    journal: (core) =>
+      Journal.open({
+        folder: join(path, "journal"),
+        core,
+        clock,
+        seed,
+        version,
+        maxBytes: config.journal.max_bytes,
+        onTrouble: troubleTeller(log, "journal_trouble"),
+      }),
     narrator: new Narrator({ emittedBy: `${service}@${version}`, nowMs, maskUuids: telemetry.mask_uuids }),
     ...(tracing !== undefined && { tracing }),
     ...(swapper !== undefined && { swapper }),

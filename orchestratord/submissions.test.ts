@@ -4,7 +4,8 @@ import { parseTaskRequest } from "@llama-orch/contract";
 import { Orchestrator } from "@llama-orch/core";
 import { FakeClock } from "./fixtures/fake-clock.ts";
 import { Loop } from "./loop.ts";
-import { MemoryStore } from "./store/memory.ts";
+import { admitted } from "./store/fixtures/facts.ts";
+import { MemoryStore } from "./store/fixtures/memory-store.ts";
 import { Submissions, seedOf } from "./submissions.ts";
 import { Tasks } from "./tasks.ts";
 
@@ -19,10 +20,7 @@ test("a name that the core has forgotten is still known by the store", async () 
   const clock = new FakeClock();
   const core = new Orchestrator(1);
   const store = new MemoryStore({ nowMs: () => clock.nowMs(), keepEndedMs: 1, rememberMs: 1 });
-  const answer = { jobId: "first", queuePosition: 0, predictedStartMs: 0, preparation: [] };
-  const named = { tenantId: "default", taskId: "poem", jobId: "first" };
-  const fact = { fact: "admitted", ...named, priority: "batch", atMs: 0, body: {} } as const;
-  await store.commit([{ ...fact, fingerprint: "of other fields", answer }]);
+  await store.commit([admitted("first", { taskId: "poem" })]);
   const loop = new Loop({ core, clock, perform: () => {} });
   const submissions = new Submissions({
     core,

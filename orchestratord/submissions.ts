@@ -1,7 +1,7 @@
 // From a request to its admission: what the core must know about it is measured here, the core decides, and
 // the answer leaves when it is safe. Prompts stay on this side.
 
-import { createHash, randomUUID } from "node:crypto";
+import { hash, randomUUID } from "node:crypto";
 import {
   bodyOf,
   canonicalJson,
@@ -12,14 +12,14 @@ import {
   type TaskBody,
   type TaskRequest,
 } from "@llama-orch/contract";
-import type { AcceptTask, BudgetView, Effect, Orchestrator, Remembered } from "@llama-orch/core";
+import type { AcceptTask, BudgetView, Effect, Orchestrator, Remembered, TaskFacts } from "@llama-orch/core";
 import type { Admitted, Caller } from "./application.ts";
 import type { Clock } from "./clock.ts";
 import type { Loop } from "./loop.ts";
 import type { PromptCounter } from "./replicas/prompt-counter.ts";
-import type { Admitted as AdmittedFact, Store } from "./store/store.ts";
+import type { Admitted as AdmittedFact, Asked, Store } from "./store/store.ts";
 import type { TaskStream } from "./streaming/task-stream.ts";
-import type { TaskRecord } from "./task-record.ts";
+import { newRecord } from "./task-record.ts";
 import type { Tasks } from "./tasks.ts";
 
 export interface SubmissionsOptions {
@@ -85,40 +85,23 @@ export class Submissions {
   }
 
   /** Performs AcceptTask: from here on the task is known, and its acceptance is on its way to the disk. */
-  accept({ jobId, answer, poolId, samplerProfile }: AcceptTask): void {
-    const { tasks, clock, openStream } = this.#options;
-    const submission = this.#deciding as Submission;
-    const { task, body, caller, fingerprint } = submission;
-    const atMs = clock.nowMs();
-    const { tenantId, taskId, priority } = task;
-    const admission = { jobId, tenantId, taskId, priority, atMs, fingerprint, answer, body };
-    const record: TaskRecord = {
-      jobId,
-      task,
-      correlationId: caller.correlationId,
-      identity: caller.identity,
-      client: caller.client,
-      submittedAtMs: atMs,
-      samplerProfile,
-      sampling: resolveSampling(task.sampling, samplerProfile),
-      answer,
-      stream: openStream(jobId),
-      admitted: this.#keep({ fact: "admitted", ...admission }),
-      ended: undefined,
-      transcript: undefined,
-      isReleased: false,
-      state: "waiting",
-      code: undefined,
-      poolId,
-      placed: undefined,
-      attempt: 0,
-      startedAtMs: undefined,
-      firstTokenAtMs: undefined,
-      endedAtMs: undefined,
-      outcome: undefined,
-      tokensOut: 0,
-      tokensIn: undefined,
-    };
+  accept({ jobId, answer, samplerProfile }: AcceptTask): void {
+    const { core, tasks, openStream } = this.#options;
+    const { task, body, caller } = this.#deciding as Submission;
+    const facts = core.taskFacts(jobId) as TaskFacts;
+    const { correlationId, identity, client } = caller;
+    const sampling = resolveSampling(task.sampling, samplerProfile);
+    const asked: Asked = { correlationId, identity, client, samplerProfile, sampling };
+    const session = core.sessionFacts(task.tenantId, task.sessionId);
+    const admitted = this.#keep({
+      fact: "admitted",
+      atMs: facts.submittedAtMs,
+      facts,
+      asked,
+      body,
+      ...(session !== undefined && { session }),
+    });
+    const record = newRecord(facts, asked, { stream: openStream(jobId), admitted, isRecovered: false });
     tasks.add(record);
     record.stream.waiting({
       queue_position: answer.queuePosition,
@@ -133,7 +116,7 @@ export class Submissions {
       return undefined;
     } catch (error) {
       if (!(error instanceof OrchError)) throw error;
-      const { tenantId, taskId } = admission;
+      const { tenantId, taskId } = admission.facts.task;
       this.#options.loop().post({ type: "TaskCanceled", tenantId, taskId, withdrawn: true });
       return error;
     }
@@ -194,15 +177,17 @@ function isReply(effect: Effect): effect is Reply {
  * First 8 bytes of the sha256 of the task's name, below 2^53, so that a task run again gives the same text.
  */
 export function seedOf(taskId: string): number {
-  const bytes = createHash("sha256").update(taskId).digest().readBigUInt64BE(0);
-  return Number(bytes % 2n ** 53n);
+  return Number(hash("sha256", taskId, "buffer").readBigUInt64BE(0) % 2n ** 53n);
 }
 
-/** Equal exactly when the same thing is asked for, however the fields were ordered. */
+/**
+ * Equal exactly when the same thing is asked for, however the fields were ordered: parsed fields stand in the
+ * order of their schema, all but those of a schema that the caller sent.
+ */
 function fingerprintOf(task: Task, body: TaskBody): string {
-  return createHash("sha256")
-    .update(canonicalJson([task, body]))
-    .digest("hex");
+  const { json_schema, ...sampling } = task.sampling;
+  const schema = json_schema === undefined ? "" : canonicalJson(json_schema);
+  return hash("sha256", JSON.stringify([{ ...task, sampling }, body]) + schema);
 }
 
 /** What an engine must be able to do beyond plain text. */

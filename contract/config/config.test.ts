@@ -183,6 +183,8 @@ const defaults: readonly [path: string, value: unknown][] = [
   ["retention.uploads_bytes", 10_737_418_240],
   ["retention.streams_ms", 600_000],
   ["retention.idempotency_ms", 86_400_000],
+  ["retention.ended_tasks", 1_000_000],
+  ["journal.max_bytes", 268_435_456],
   ["placement.strategy", "least-loaded"],
   ["placement.cache_ttl_ms", 10_000],
   ["policy.time_ms", 10],

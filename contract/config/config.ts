@@ -6,7 +6,7 @@ import { Auth, Gateway, Network, Tls } from "./network.ts";
 import { Llamacpp, Node, Nodes, Placement } from "./nodes.ts";
 import { Policy } from "./policy.ts";
 import { PoolConfig } from "./pool.ts";
-import { Retention, Session, Tenant } from "./sessions.ts";
+import { Journal, Retention, Session, Store, Tenant } from "./sessions.ts";
 import { closed, ms, optional, path, type Resolved, setting } from "./setting.ts";
 import { Stream } from "./streams.ts";
 import { Slo, Telemetry } from "./telemetry.ts";
@@ -33,6 +33,8 @@ export const ConfigFile = closed(
     tenants: setting(Type.Array(Tenant, { maxItems: 10_000 }), [], "Budgets per tenant."),
     stream: Stream,
     retention: Retention,
+    store: Store,
+    journal: Journal,
     artifacts: Artifacts,
     catalog: Catalog,
     placement: Placement,
@@ -61,6 +63,8 @@ const orchestratordSections = [
   "tenants",
   "stream",
   "retention",
+  "store",
+  "journal",
   "artifacts",
   "catalog",
   "placement",

@@ -32,6 +32,28 @@ export const Tenant = closed({
   budgets: required(Budgets, "What the tenant may spend; it survives deleted sessions and restarts."),
 });
 
+export const Journal = section(
+  {
+    max_bytes: setting(
+      bytes(0),
+      256 * 2 ** 20,
+      "Room for the journal of decisions; beyond it the oldest go, and 0 keeps none.",
+    ),
+  },
+  "What was decided and why, for llorch replay.",
+);
+
+export const Store = section(
+  {
+    reserve_bytes: setting(
+      bytes(0),
+      64 * 2 ** 20,
+      "Room on the disk that is held for the ends of admitted tasks; without it nothing is admitted.",
+    ),
+  },
+  "What must survive the daemon.",
+);
+
 export const Retention = section(
   {
     transcripts_ms: setting(ms(0, 365 * dayMs), dayMs, "How long transcripts are kept."),
@@ -46,6 +68,11 @@ export const Retention = section(
       ms(0, 30 * dayMs),
       dayMs,
       "How long a finished task_id still gets its first answer.",
+    ),
+    ended_tasks: setting(
+      Type.Integer({ minimum: 1000, maximum: Number.MAX_SAFE_INTEGER }),
+      1_000_000,
+      "How many ended tasks are remembered; beyond it the longest ended go.",
     ),
   },
   "What is kept, and for how long.",

@@ -66,11 +66,19 @@ export function reserve(wish: Reservation, accounts: readonly Account[]): void {
   }
 }
 
+/** What was really delivered, never more than was reserved. */
+export function spentBy(
+  { reserved, tokensOut, decodeMs }: Pick<Live, "reserved" | "tokensOut" | "decodeMs">,
+  costPerToken: number,
+): Spent {
+  const tokens = Math.min(tokensOut, reserved.tokens);
+  const timeMs = Math.min(decodeMs, reserved.timeMs);
+  return { tokens, timeMs, cost: Math.min(tokens * costPerToken, reserved.cost) };
+}
+
 /** Gives the reservation back and books what was really delivered, never more than was reserved. */
 export function settle(live: Live, costPerToken: number, accounts: readonly Account[]): void {
-  const tokens = Math.min(live.tokensOut, live.reserved.tokens);
-  const timeMs = Math.min(live.decodeMs, live.reserved.timeMs);
-  const cost = Math.min(tokens * costPerToken, live.reserved.cost);
+  const { tokens, timeMs, cost } = spentBy(live, costPerToken);
   for (const { spent, reserved } of accounts) {
     reserved.tokens -= live.reserved.tokens;
     reserved.timeMs -= live.reserved.timeMs;

@@ -109,6 +109,23 @@ test("a task whose admission was never kept is withdrawn: nothing of it is held,
   world.say({ type: "TaskCanceled", tenantId: "default", taskId: "never", withdrawn: true });
 });
 
+test("a withdrawn task was no turn of its session, and a session of nothing else is none", () => {
+  const world = new World();
+  const withdraw = (taskId: string) =>
+    world.say({ type: "TaskCanceled", tenantId: "default", taskId, withdrawn: true });
+  const turns = () => world.orchestrator.session("default", "s").turns;
+  world.submit("a", { sessionId: "s" });
+  assert.equal(turns(), 1);
+  withdraw("a");
+  world.end("a", { ending: { kind: "aborted" } });
+  assert.equal(turns(), 0);
+  assert.equal(world.orchestrator.state.sessions.size, 0);
+  world.submit("b", { sessionId: "s" });
+  world.submit("c", { sessionId: "s" });
+  withdraw("c");
+  assert.equal(turns(), 1);
+});
+
 test("a full disk refuses new tasks and lets accepted ones end; with space again it admits", () => {
   const world = new World();
   world.submit("a");

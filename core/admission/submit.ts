@@ -7,15 +7,16 @@ import { fail } from "../attempts/finish.ts";
 import { noteArrival } from "../estimate/outlook.ts";
 import { totalMs } from "../estimate/rates.ts";
 import type { TaskSubmitted } from "../events.ts";
+import type { TaskFacts } from "../facts.ts";
 import type { Answer, Refusal } from "../outcome.ts";
-import { laneOf } from "../placement/candidates.ts";
 import { preparationOf } from "../pools/readiness.ts";
 import { noteTrial } from "../pools/slo.ts";
 import { enqueue } from "../queue/waiting.ts";
 import { takeTurn } from "../sessions.ts";
-import type { Core, Known, Live, ReplicaSet, Session, State, Tenant } from "../state.ts";
+import type { Core, Known, ReplicaSet, Session, State } from "../state.ts";
 import { type Admission, admit, modelNeeds } from "./admit.ts";
-import { budgetView, reserve } from "./budget.ts";
+import { budgetView } from "./budget.ts";
+import { enrol } from "./enrol.ts";
 import { takeTenantToken } from "./quota.ts";
 import { refuse } from "./refusal.ts";
 import type { RoomPlan } from "./shed.ts";
@@ -60,16 +61,9 @@ function accept(core: Core, event: TaskSubmitted, admission: Admission): Iterabl
   const left = room.expire.length + room.evict.length === 0 ? nowhere : setsOf(state, room);
   makeRoom(core, room);
   const tenant = tenantOf(state, event.task.tenantId);
-  if (tenant.live === 0) state.tenants.set(tenant.id, tenant);
   const session = takeTurn(core, event.task, admission.session);
-  reserve(admission.reservation, [tenant, session]);
-  tenant.live++;
-  tenant.memoryBytes += event.memoryBytes ?? 0;
   takeTenantToken(state, nowMs, tenant.id, admission.lead);
-  const live = liveTask(core, event, admission, tenant, session);
-  state.jobs.set(live.jobId, live);
-  state.tasks.set(tenant.id, event.task.taskId, live.known);
-  live.known.live = live;
+  const live = enrol(state, factsOf(core, event, admission, session), tenant, session);
   noteTrial(core, live);
   const { service } = target.prediction;
   if (service !== undefined) noteArrival(target.set, live.priority, totalMs(service), nowMs);
@@ -91,68 +85,36 @@ function setsOf({ sets }: State, { expire: expired, evict }: RoomPlan): ReplicaS
   return [...expired, ...evict].map((live) => sets.get(live.setId) as ReplicaSet);
 }
 
-function liveTask(
-  core: Core,
-  event: TaskSubmitted,
-  admission: Admission,
-  tenant: Tenant,
-  session: Session,
-): Live {
+function factsOf(core: Core, event: TaskSubmitted, admission: Admission, session: Session): TaskFacts {
   const { task, jobId } = event;
   const { target, promptTokens, outputTokens, reservation } = admission;
-  const needs = modelNeeds(event);
+  const { key } = target.set;
+  const { extensions, quant, computeCapability } = modelNeeds(event);
   return {
     jobId,
     task,
-    known: {
-      tenantId: tenant.id,
-      taskId: task.taskId,
-      fingerprint: event.fingerprint,
-      answer: {
-        jobId,
-        queuePosition: target.prediction.position,
-        predictedStartMs: target.prediction.startMs,
-        preparation: preparationOf(target.pool, target.readiness),
-      },
-      live: undefined,
-      endedAtMs: undefined,
+    fingerprint: event.fingerprint,
+    answer: {
+      jobId,
+      queuePosition: target.prediction.position,
+      predictedStartMs: target.prediction.startMs,
+      preparation: preparationOf(target.pool, target.readiness),
     },
     submittedAtMs: core.nowMs,
+    ordinal: core.state.ordinal++,
     bodyBytes: event.bodyBytes,
     memoryBytes: event.memoryBytes ?? 0,
-    extensions: needs.extensions,
-    quant: needs.quant,
-    computeCapability: needs.computeCapability,
-    reserved: reservation,
-    tenant,
-    session,
-    over: false,
-    ordinal: core.state.ordinal++,
-    deadlineAtMs: core.nowMs + task.deadlineMs,
-    // The account's own copy of the name: all tasks of a tenant share it.
-    tenantId: tenant.id,
-    priority: task.priority,
-    cost: promptTokens + outputTokens,
     promptTokens,
     outputTokens,
-    lane: laneOf(task, needs),
-    digest: target.set.key.modelDigest,
-    determinism: target.set.key.determinism,
+    reserved: reservation,
+    extensions,
+    quant: quant ?? null,
+    computeCapability: computeCapability ?? null,
+    digest: key.modelDigest,
+    determinism: key.determinism,
     setId: target.set.id,
     poolId: target.pool.id,
-    place: undefined,
-    watched: false,
-    attempts: 0,
-    replicaId: null,
-    faults: 0,
-    faultsByReplica: undefined,
-    resume: undefined,
-    frames: 0,
-    readers: 0,
-    grace: false,
-    firstPlacedAtMs: undefined,
-    tokensOut: 0,
-    decodeMs: 0,
+    sessionSerial: session.serial,
   };
 }
 

@@ -6,6 +6,7 @@ import { predict } from "../estimate/trend.ts";
 import type { AttemptEnded, AttemptProgressed, AttemptStalled, FirstToken } from "../events.ts";
 import type { LostReason } from "../outcome.ts";
 import { forgetTrial, noteSuccess } from "../pools/breaker.ts";
+import { isPhantom } from "../pools/phantom.ts";
 import { noteFirstToken } from "../pools/slo.ts";
 import { heldSession } from "../sessions.ts";
 import type { Core, Live, Pool, Running, State } from "../state.ts";
@@ -111,7 +112,9 @@ function conclude(core: Core, live: Live, running: Running, pool: Pool, event: A
       return;
     case "aborted":
     case "lost": {
-      const reason = running.ending ?? (ending.kind === "lost" ? ending.reason : "reset");
+      const reason = isPhantom(running.replica)
+        ? "restart"
+        : (running.ending ?? (ending.kind === "lost" ? ending.reason : "reset"));
       lose(core, live, running, pool, reason === "canceled" ? "reset" : reason, event.continuable);
       return;
     }

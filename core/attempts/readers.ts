@@ -6,6 +6,8 @@ import type { Core, Live } from "../state.ts";
 import { cancel } from "./cancel.ts";
 import { clearGrace, startGrace } from "./grace.ts";
 
+export const unseenTimer = "unseen";
+
 export function readersChanged(core: Core, live: Live, readers: number): void {
   const { disconnectGraceMs, cancelOnDisconnect } = core.state.settings.stream;
   if (readers > 0) clearGrace(core, live);
@@ -16,8 +18,14 @@ export function readersChanged(core: Core, live: Live, readers: number): void {
   startGrace(core, live, disconnectGraceMs);
 }
 
-/** Readers lost their connections with the process; they get longer to come back than after a cut line. */
+/**
+ * Readers lost their connections with the process; they get longer to come back than after a cut line. Sets
+ * that are known by name alone get as long as a replica may take to come up.
+ */
 export function restarted(core: Core): void {
+  if ([...core.state.sets.values()].some(({ unseen }) => unseen)) {
+    core.emit({ type: "SetTimer", timer: unseenTimer, atMs: core.nowMs + limits.startingReplicaMs });
+  }
   const { disconnectGraceMs, cancelOnDisconnect } = core.state.settings.stream;
   core.state.stopping = false;
   for (const live of core.state.jobs.values()) {

@@ -23,6 +23,12 @@ export function home(core: Core, live: Live): Home | undefined {
   return homeAmong(core, live, isComing) ?? homeAmong(core, live, isAlive);
 }
 
+/** Its own set, where that is known by name alone and may still be heard of. */
+export function unseenHome({ sets }: State, { setId }: Live): ReplicaSet | undefined {
+  const own = sets.get(setId);
+  return own?.unseen === true ? own : undefined;
+}
+
 function homeAmong(core: Core, live: Live, prospect: Prospect): Home | undefined {
   const { state } = core;
   const own = state.sets.get(live.setId);
@@ -81,9 +87,9 @@ function poolIn(state: State, set: ReplicaSet, live: Live): Pool {
 /** Moves what waits in a set that can no longer run it; order is kept, bounds do not apply a second time. */
 export function rehome(core: Core, set: ReplicaSet): void {
   for (const live of [...set.returns.items(), ...set.queue.items()]) {
-    const found = newHome(core, set, live);
+    const found = waitingHome(core, live);
     if (found === undefined) {
-      endHomeless(core, live);
+      if (!set.unseen) endHomeless(core, live);
       continue;
     }
     if (found.set === set) {
@@ -97,10 +103,18 @@ export function rehome(core: Core, set: ReplicaSet): void {
   }
 }
 
-/** It stays where it may ever run; else it goes where it may run soonest. */
-function newHome(core: Core, set: ReplicaSet, live: Live): Home | undefined {
-  if (mayEver(core, set, live, isThere)) return { set, pool: poolIn(core.state, set, live) };
+/** Where a waiting task waits: where it does as long as it may ever run there, else where it may soonest. */
+export function waitingHome(core: Core, live: Live): Home | undefined {
+  const set = core.state.sets.get(live.setId);
+  if (set !== undefined && mayEver(core, set, live, isThere)) {
+    return { set, pool: poolIn(core.state, set, live) };
+  }
   return homeAmong(core, live, isComing) ?? homeAmong(core, live, isThere);
+}
+
+/** Replicas have reported: what waits in sets that are known by name alone may have found a home. */
+export function rehomeUnseen(core: Core): void {
+  for (const set of core.state.sets.values()) if (set.unseen) rehome(core, set);
 }
 
 function endHomeless(core: Core, live: Live): void {

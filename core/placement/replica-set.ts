@@ -49,6 +49,7 @@ export function joinSet(state: State, pool: Pool, replica: Replica): ReplicaSet 
     set = newSet(id, key, pool.settings);
     state.sets.set(id, set);
   }
+  if (set.unseen) Object.assign(set, { unseen: false, key });
   replica.setId = id;
   set.replicas.push(replica);
   set.replicas.sort((a, b) => (a.key < b.key ? -1 : 1));
@@ -65,6 +66,7 @@ export function newSet(id: string, key: SetKey, settings: PoolSettings): Replica
   return {
     id,
     key,
+    unseen: false,
     settings,
     replicas: [],
     queue: fairQueue(settings),

@@ -62,6 +62,12 @@ export function releaseSets(core: Core): void {
   for (const pool of [...core.state.pools.values()]) forgetRetired(core, pool);
 }
 
+/** Who has not been heard of by now does not come; what waits for it goes elsewhere or ends. */
+export function giveUpUnseen(core: Core): void {
+  for (const set of core.state.sets.values()) set.unseen = false;
+  releaseSets(core);
+}
+
 /** The pool is gone from the configuration while somebody waits for its reload. */
 export function abandonReload(core: Core, pool: Pool): void {
   const { reload } = pool;

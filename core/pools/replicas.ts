@@ -10,6 +10,7 @@ import { rehome } from "../placement/home.ts";
 import { joinSet, leaveSet, setIdOf, setKeyOf } from "../placement/replica-set.ts";
 import { coolSessions } from "../sessions.ts";
 import type { Core, Pool, Replica, State } from "../state.ts";
+import { isPhantom } from "./phantom.ts";
 
 /** What a process may say of itself while its attempts go on. */
 const alive: ReadonlySet<ReplicaStatus> = new Set(["ready", "draining"]);
@@ -20,7 +21,7 @@ export function replicaReported(core: Core, report: ReplicaReported): void {
   const known = pool.replicas.get(report.replicaId) ?? backAgain(core.state, pool, report);
   if (known !== undefined && known.epoch > report.epoch) return;
   const event = known === undefined ? report : { ...report, facts: completed(report, known.facts) };
-  const fell = known === undefined || alive.has(known.status) || known.epoch !== event.epoch;
+  const fell = known === undefined || (!isPhantom(known) && isNews(known, event));
   if (known !== undefined && !alive.has(event.status)) loseRunning(core, known, event.reason ?? "crash");
   if (event.reason === "driver_reset" && fell) resetDevice(core, pool, event);
   if (known !== undefined && known.epoch === event.epoch) return refresh(core, pool, known, event);
@@ -28,9 +29,17 @@ export function replicaReported(core: Core, report: ReplicaReported): void {
   else addReplica(core, pool, event);
 }
 
+/** Whether it was up when it was heard of last, or another process. */
+function isNews(known: Replica, { epoch }: ReplicaReported): boolean {
+  return alive.has(known.status) || known.epoch !== epoch;
+}
+
 /** A process that is not up yet and does not know what it serves is taken to be what it was before. */
 function completed({ status, facts }: ReplicaReported, before: ReplicaFacts): ReplicaFacts {
   if (alive.has(status)) return facts;
+  // Whoever reports it may know nothing of it but its place, and guess the rest.
+  const knowsItself = facts.modelDigest !== null || facts.engineVersion !== null;
+  if (!knowsItself && before.modelDigest !== null) return before;
   const { computeFingerprint = before.computeFingerprint, quant = before.quant } = facts;
   return {
     ...facts,
@@ -61,8 +70,21 @@ function depart(state: State, pool: Pool, replica: Replica): void {
   leaveSet(state, replica);
 }
 
-function addReplica(core: Core, pool: Pool, event: ReplicaReported, rates = newRates()): Replica {
-  const replica: Replica = {
+/** What of a report makes a replica. */
+export type Appearance = Pick<
+  ReplicaReported,
+  "replicaId" | "epoch" | "status" | "facts" | "readyInMs" | "lastError"
+>;
+
+export function addReplica(core: Core, pool: Pool, event: Appearance, rates = newRates()): Replica {
+  const replica = newReplica(core, pool, event, rates);
+  pool.replicas.set(replica.replicaId, replica);
+  joinSet(core.state, pool, replica);
+  return replica;
+}
+
+export function newReplica(core: Core, pool: Pool, event: Appearance, rates = newRates()): Replica {
+  return {
     poolId: pool.id,
     replicaId: event.replicaId,
     epoch: event.epoch,
@@ -77,15 +99,13 @@ function addReplica(core: Core, pool: Pool, event: ReplicaReported, rates = newR
     rates,
     running: new Few(),
   };
-  pool.replicas.set(replica.replicaId, replica);
-  joinSet(core.state, pool, replica);
-  return replica;
 }
 
 /** The same replica in a new process. If it still is what it was, it remembers how fast it is. */
 function replaceReplica(core: Core, pool: Pool, old: Replica, event: ReplicaReported): void {
   loseRunning(core, old, event.reason ?? "crash");
-  noteRestart(core, pool);
+  // That the control plane was away says nothing about its engines.
+  if (!isPhantom(old)) noteRestart(core, pool);
   depart(core.state, pool, old);
   const same = setIdOf(setKeyOf(pool, event.facts)) === old.setId;
   addReplica(core, pool, event, same ? copyOf(old.rates) : newRates());
@@ -136,7 +156,7 @@ export function abandonSet(core: Core, setId: string): void {
   if (set === undefined) return;
   for (const pool of core.state.pools.values()) if (pool.reload?.swapping === true) return;
   rehome(core, set);
-  if (set.replicas.length === 0) core.state.sets.delete(setId);
+  if (set.replicas.length === 0 && !set.unseen) core.state.sets.delete(setId);
 }
 
 /** A driver reset takes every replica on the same device of the same node with it. */
@@ -163,7 +183,7 @@ function noteRestart(core: Core, pool: Pool): void {
   core.emit({ type: "SetTimer", timer: `breaker ${pool.id}`, atMs: pool.breaker.openUntilMs });
 }
 
-function readyAtOf(core: Core, { status, readyInMs }: ReplicaReported): number | undefined {
+function readyAtOf(core: Core, { status, readyInMs }: Appearance): number | undefined {
   if (status === "ready" || readyInMs === undefined) return undefined;
   return core.nowMs + readyInMs;
 }

@@ -3,14 +3,20 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { PoolList } from "@llama-orch/contract";
+import { DaemonProcess } from "./daemon-process.ts";
 import { common, type EngineUnderTest, hardened, type Installation } from "./installation.ts";
-import { embeddedReplicas } from "./plan.ts";
+import { embeddedReplicas } from "./plan-faults.ts";
+import { lastingPort } from "./ports.ts";
 import { parentOf } from "./processes.ts";
-import { startLogged } from "./program.ts";
+import { until } from "./stillness.ts";
+import { askJson } from "./wire.ts";
 
 const program = join(import.meta.dirname, "../../cli/llorch.ts");
 const poolId = "demo";
 const slots = 2;
+
+const readyWithinMs = 30_000;
 
 /** @param folder ours; whoever made it removes it */
 export async function startEmbeddedInstallation(folder: string): Promise<Installation> {
@@ -18,39 +24,49 @@ export async function startEmbeddedInstallation(folder: string): Promise<Install
   const dataDir = join(folder, "data");
   const pools = [{ ...hardened, id: poolId, model: "haiku", replicas: embeddedReplicas, slots }];
   writeFileSync(file, JSON.stringify({ ...common, pools }));
-  const args = [program, "up", "--config", file, "--port", "0", "--data-dir", dataDir, "--json"];
-  const { pid, said, stop } = await startLogged(args, join(folder, "up.out"), /^(\{.*"pids".*\})$/m);
-  const started = JSON.parse(said) as Started;
-  const { llorch: _itself, ...first } = started.pids;
-  const pids = new Set(Object.values(first));
+  const port = await lastingPort();
+  const url = `http://127.0.0.1:${port}`;
+  const args = [program, "up", "--config", file, "--port", String(port), "--data-dir", dataDir, "--json"];
+  const pids = new Set<number>();
+  const look = () => {
+    for (const engine of engines) engine.look();
+  };
+  // Its engines go with it, so they are noted before nobody can find them any more.
+  const logFile = join(dataDir, "up.log");
+  const daemon = new DaemonProcess({ url, args, outFile: join(folder, "up.out"), logFile, beforeEnd: look });
   const engines = Array.from({ length: embeddedReplicas }, (_, replica) =>
-    supervised(join(dataDir, "runtime"), replica, pid, pids),
+    supervised(join(dataDir, "runtime"), replica, () => daemon.life.pid, pids),
   );
+  await daemon.start();
+  const isReady = async () => {
+    const { pools } = await askJson<PoolList>("GET", `${url}/v2/pools`);
+    return pools.every(({ replicas }) => replicas.filter(({ ready }) => ready).length === embeddedReplicas);
+  };
+  if (!(await until(isReady, readyWithinMs))) {
+    await daemon.kill();
+    throw new Error(`Not all engines of ${url} became ready within ${readyWithinMs} ms.`);
+  }
   return {
-    url: started.urls.orchestrator,
-    pid,
+    url,
+    daemon,
     model: "haiku",
-    logFile: join(dataDir, "up.log"),
+    logFile,
+    dataDir,
     engines,
     pids() {
-      for (const engine of engines) engine.look();
+      look();
       return [...pids];
     },
-    stop,
+    stop: async () => void (await daemon.leave()),
   };
 }
 
-interface Started {
-  readonly urls: { readonly orchestrator: string };
-  readonly pids: Readonly<Record<string, number>>;
-}
-
 /** Its supervisor writes down which process it is now; a number that is not a child of it is out of date. */
-function supervised(folder: string, replica: number, supervisor: number, seen: Set<number>) {
+function supervised(folder: string, replica: number, supervisor: () => number, seen: Set<number>) {
   const pidFile = join(folder, replica === 0 ? `${poolId}.pid` : `${poolId}@r${replica}.pid`);
   const look = (): number | undefined => {
     const pid = numberIn(pidFile);
-    if (pid === undefined || parentOf(pid) !== supervisor) return undefined;
+    if (pid === undefined || parentOf(pid) !== supervisor()) return undefined;
     seen.add(pid);
     return pid;
   };

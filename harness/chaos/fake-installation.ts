@@ -6,8 +6,10 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { PoolList } from "@llama-orch/contract";
 import { type FakeFacts, type FakeFaults, type StartedFake, spawnFake } from "@llama-orch/engines/fake";
+import { DaemonProcess } from "./daemon-process.ts";
 import { common, type EngineUnderTest, hardened, type Installation } from "./installation.ts";
-import { startLogged } from "./program.ts";
+import { lastingPort } from "./ports.ts";
+import { makeSmallDisk, type SmallDisk, saveDisk } from "./small-disk.ts";
 import { askJson } from "./wire.ts";
 
 export interface FakeInstallationOptions {
@@ -17,6 +19,10 @@ export interface FakeInstallationOptions {
   readonly loose: number;
   /** Whether engines take their time, so that there is something to interrupt. */
   readonly paced: boolean;
+  /** Whether the daemon gets a disk of its own that can be filled, where such a one can be made. */
+  readonly smallDisk?: boolean;
+  /** Added to every pool as it is. */
+  readonly pool?: object;
 }
 
 /** Answers take a tenth of a second on the only slot of a strict one, and a third on each of a loose one. */
@@ -26,7 +32,7 @@ const kinds = {
 } as const;
 type FakeKind = keyof typeof kinds;
 
-const main = join(import.meta.dirname, "../../orchestratord/main.ts");
+const program = join(import.meta.dirname, "orchestrator.ts");
 
 const facts: Partial<FakeFacts> = {
   modelDigest: `sha256:${"a".repeat(64)}`,
@@ -35,27 +41,41 @@ const facts: Partial<FakeFacts> = {
 };
 
 export async function startFakeInstallation(options: FakeInstallationOptions): Promise<Installation> {
-  const { folder, strict, loose, paced } = options;
+  const { folder, strict, loose, paced, pool } = options;
   const wanted = [...namesOf("strict", strict), ...namesOf("loose", loose)];
+  const made = options.smallDisk ? await makeSmallDisk(folder) : undefined;
+  const disk = typeof made === "object" ? made : undefined;
   const engines = await Promise.all(wanted.map(({ kind, poolId }) => FakeProcess.start(poolId, kind, paced)));
-  const end = async () => void (await Promise.all(engines.map((engine) => engine.end())));
+  const end = async () => {
+    await Promise.all(engines.map((engine) => engine.end()));
+    await disk?.end();
+  };
   try {
+    const url = `http://127.0.0.1:${await lastingPort()}`;
     const file = join(folder, "config.json");
-    const pools = engines.map(poolOf);
-    writeFileSync(file, JSON.stringify({ ...common, data_dir: join(folder, "data"), pools }));
-    const logFile = join(folder, "daemon.log");
-    const args = [main, "--config", file];
-    const { pid, said, stop } = await startLogged(args, logFile, /"human":"Listens on (\S+)\."/);
-    await serving(said, engines.length);
+    const pools = engines.map((engine) => ({ ...poolOf(engine), ...pool }));
+    const auth = { bind_addr: new URL(url).host };
+    writeFileSync(
+      file,
+      JSON.stringify({ ...common, auth, data_dir: join(disk?.path ?? folder, "data"), pools }),
+    );
+    const outFile = join(folder, "daemon.log");
+    const prefix = disk?.prefix ?? [];
+    const daemon = new DaemonProcess({ url, args: [program, file], outFile, prefix, hasChannel: true });
+    await daemon.start();
+    await serving(url, engines.length);
     return {
-      url: said,
-      pid,
+      url,
+      daemon,
       model: "fake",
-      logFile,
+      logFile: outFile,
+      dataDir: join(disk?.outside ?? folder, "data"),
       engines,
+      ...(disk !== undefined && { disk: underTest(disk) }),
+      ...(typeof made === "string" && { withoutDisk: made }),
       pids: () => engines.flatMap((engine) => engine.pids),
       async stop() {
-        await stop();
+        await daemon.leave();
         await end();
       },
     };
@@ -64,6 +84,12 @@ export async function startFakeInstallation(options: FakeInstallationOptions): P
     throw error;
   }
 }
+
+const underTest = (disk: SmallDisk) => ({
+  fill: () => disk.fill(),
+  empty: () => disk.empty(),
+  save: (folder: string) => saveDisk(disk, folder),
+});
 
 function namesOf(kind: FakeKind, count: number): { kind: FakeKind; poolId: string }[] {
   return Array.from({ length: count }, (_, n) => ({ kind, poolId: `${kind}-${n}` }));

@@ -2,19 +2,35 @@
 // from outside and says how to look at it; what is done to it, and what must hold, is not its business.
 
 import type { FakeFaults } from "@llama-orch/engines/fake";
+import type { DaemonProcess } from "./daemon-process.ts";
 
 export interface Installation {
+  /** The same in all lives of the daemon. */
   readonly url: string;
   /** The process that decides and streams. */
-  readonly pid: number;
+  readonly daemon: DaemonProcess;
   readonly model: string;
-  /** Where the daemon writes its log lines. */
+  /** Where the daemon writes its log lines, those of all its lives. */
   readonly logFile: string;
+  /** What the daemon keeps, as it is reached from here. */
+  readonly dataDir: string;
   readonly engines: readonly EngineUnderTest[];
+  /** Absent where the disk is the machine's. */
+  readonly disk?: DiskUnderTest;
+  /** Why it has no disk of its own although one was wanted. */
+  readonly withoutDisk?: string;
   /** Every engine process there ever was. */
   pids(): readonly number[];
   /** Ends everything, kindly. */
   stop(): Promise<void>;
+}
+
+export interface DiskUnderTest {
+  /** Not one byte more can be written. */
+  fill(): void;
+  empty(): void;
+  /** Copies what is on it, for a person to look into. */
+  save(folder: string): void;
 }
 
 export interface EngineUnderTest {
@@ -31,11 +47,12 @@ export interface EngineUnderTest {
 
 /** What both installations are configured with. */
 export const common = {
-  auth: { bind_addr: "127.0.0.1:0" },
   shutdown_ms: 1000,
   nodes: { poll_interval_ms: 100 },
   // Long frames go to the disk early, and a reader who is only away does not lose its task.
   stream: { ring_bytes: 4096, disconnect_grace_ms: 3000 },
+  // A clock that jumps some minutes forward makes no finished stream too old to be served again.
+  retention: { streams_ms: 7_200_000 },
   slo: { interactive: { first_token_p95_ms: 600_000, error_rate: 0.99 }, batch: { error_rate: 0.99 } },
 };
 

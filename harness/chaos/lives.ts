@@ -1,47 +1,23 @@
 // The clients of a round: each hands in its task at its instant, reads as it was planned, cancels if it was
-// to, and remembers what it got. They judge nothing.
+// to, comes back however often it loses its server, and remembers what it got. They judge nothing.
 
 import { setTimeout as delay, setImmediate as turn } from "node:timers/promises";
-import { type AdmissionResponse, frameText, type TaskRequest } from "@llama-orch/contract";
+import { frameText, type TaskRequest, type TaskState, type TaskView } from "@llama-orch/contract";
 import { createClient, OrchError } from "@llama-orch/sdk";
+import { handIn } from "./hand-in.ts";
+import { type Life, newLife, type Stage } from "./life.ts";
 import type { PlannedTask, Variant } from "./plan.ts";
 import { readOnce } from "./reader.ts";
-import { Received } from "./received.ts";
-import { ask, cutFetch } from "./wire.ts";
-
-export interface Place {
-  readonly url: string;
-  readonly model: string;
-}
-
-export interface Life {
-  readonly task: PlannedTask;
-  /** Absent: it was never taken in. */
-  jobId?: string;
-  readonly received: Received;
-  /** Connections that went on from a position. */
-  resumes: number;
-  /** The cancel was answered with 204. */
-  canceled?: Canceled;
-  /** What happened to the client and should not. */
-  failure?: string;
-}
-
-interface Canceled {
-  /** What its reader had when everything sent before the answer must have come. */
-  readonly tokens: number;
-  /** What somebody got who began to read after the answer. */
-  readonly afterwards: Received;
-}
+import { afterLoss, askUntilAnswered, cutFetch } from "./wire.ts";
 
 export type Instant = (atMs: number) => Promise<unknown>;
 
-export async function live(task: PlannedTask, variant: Variant, place: Place, until: Instant): Promise<Life> {
-  const life: Life = { task, received: new Received(), resumes: 0 };
-  await until(task.atMs);
+export async function live(task: PlannedTask, variant: Variant, stage: Stage, until: Instant): Promise<Life> {
+  const life = newLife(task);
   try {
-    if (task.reading.kind === "sdk") await liveBySdk(life, task.reading.cuts, variant, place);
-    else await liveByHand(life, variant, place);
+    await until(task.atMs);
+    if (task.reading.kind === "sdk") await liveBySdk(life, task.reading.cuts, variant, stage);
+    else await liveByHand(life, variant, stage);
   } catch (error) {
     life.failure = String(error);
   }
@@ -65,96 +41,112 @@ export function requestOf(id: string, variant: Variant, model: string): TaskRequ
   };
 }
 
+export const requestFor = (
+  { id, determinism }: PlannedTask,
+  variant: Variant,
+  model: string,
+): TaskRequest => ({
+  ...requestOf(id, variant, model),
+  determinism,
+});
+
 export const streamUrl = (url: string, id: string): string => `${url}/v1/tasks/${id}/stream`;
 
-async function liveBySdk(
-  life: Life,
-  cuts: readonly number[],
-  variant: Variant,
-  { url, model }: Place,
-): Promise<void> {
+async function liveBySdk(life: Life, cuts: readonly number[], variant: Variant, stage: Stage): Promise<void> {
   const { task, received } = life;
-  const wire = cutFetch(cuts);
-  const client = createClient({ baseUrl: url, fetch: wire.fetch });
-  const request = { ...requestOf(task.id, variant, model), determinism: task.determinism };
+  const wire = cutFetch(cuts, life.absence);
+  const client = createClient({ baseUrl: stage.url, fetch: wire.fetch });
   let canceling: Promise<unknown> = Promise.resolve();
-  const run = client.run(request, {
+  const run = client.run(requestFor(task, variant, stage.model), {
+    signal: stage.signal,
     onAccepted(admission) {
-      life.jobId = admission.job_id;
+      life.admission = admission;
       // What it says is heard when the run is over.
-      canceling = cancelLater(life, url).catch((error: unknown) => error);
+      canceling = cancelLater(life, stage).catch((error: unknown) => error);
     },
   });
   try {
     for await (const { event, data, id } of run) received.take(frameText(event, JSON.stringify(data), id));
   } catch (error) {
-    if (!(error instanceof OrchError) || life.jobId !== undefined) throw error;
+    if (!(error instanceof OrchError)) throw error;
+    if (life.admission !== undefined && error.code !== "WORKER_RESET") throw error;
+    life.isRefused = life.admission !== undefined;
   } finally {
-    life.resumes += wire.resumes();
+    life.resumedAtMs.push(...wire.resumedAtMs);
+    life.postedAtMs.push(...wire.postedAtMs);
   }
   const failed = await canceling;
   if (failed instanceof Error) throw failed;
+  if (wire.unknown() > 0) throw new Error("It was admitted, and then there was no such task.");
 }
 
-async function liveByHand(life: Life, variant: Variant, { url, model }: Place): Promise<void> {
+async function liveByHand(life: Life, variant: Variant, stage: Stage): Promise<void> {
   const { task } = life;
-  const request = { ...requestOf(task.id, variant, model), determinism: task.determinism };
-  const jobId = await submit(url, request);
-  if (jobId === undefined) return;
-  life.jobId = jobId;
-  await Promise.all([read(life, url), cancelLater(life, url)]);
+  const admission = await handIn(life, requestFor(task, variant, stage.model), stage);
+  if (admission === undefined) return;
+  life.admission = admission;
+  await Promise.all([read(life, stage), cancelLater(life, stage)]);
 }
 
-const refusedWithinMs = 5000;
-
-/** Undefined where it was refused for as long as anybody asks. */
-export async function submit(url: string, request: TaskRequest): Promise<string | undefined> {
-  const untilMs = performance.now() + refusedWithinMs;
-  for (;;) {
-    const { status, body } = await ask("POST", `${url}/v1/tasks`, request);
-    if (status === 202) return (JSON.parse(body) as AdmissionResponse).job_id;
-    if (status !== 503 && status !== 429) throw new Error(`Task ${request.task_id} got ${status}: ${body}`);
-    if (performance.now() > untilMs) return undefined;
-    await delay(100);
-  }
-}
-
-async function read(life: Life, url: string): Promise<void> {
+async function read(life: Life, stage: Stage): Promise<void> {
   const { reading } = life.task;
   switch (reading.kind) {
     case "sdk":
     case "nobody":
       return;
     case "leaves":
-      return connect(life, url, { cutAfter: reading.afterBytes });
+      return toTheEnd(life, stage, { cutAfter: reading.afterBytes });
     case "cut":
       for (const cutAfter of reading.cuts) {
-        if (life.received.isOver) return;
-        await connect(life, url, { cutAfter });
-        await delay(reading.awayMs);
+        if (isThrough(life)) return;
+        await connect(life, stage, { cutAfter });
+        await delay(reading.awayMs, undefined, { signal: stage.signal });
       }
-      return toTheEnd(life, url, {});
+      return toTheEnd(life, stage, {});
     case "slow":
-      return toTheEnd(life, url, { pauseMs: reading.pauseMs });
+      return toTheEnd(life, stage, { pauseMs: reading.pauseMs });
     case "whole":
-      return toTheEnd(life, url, {});
+      return toTheEnd(life, stage, {});
     default:
       reading satisfies never;
   }
 }
 
-async function toTheEnd(life: Life, url: string, pace: { readonly pauseMs?: number }): Promise<void> {
-  while (!life.received.isOver) await connect(life, url, pace);
+const isThrough = ({ received, isRefused }: Life): boolean => received.isOver || isRefused === true;
+
+interface Pace {
+  readonly cutAfter?: number;
+  readonly pauseMs?: number;
 }
 
-async function connect(
-  life: Life,
-  url: string,
-  pace: { readonly cutAfter?: number; readonly pauseMs?: number },
-): Promise<void> {
-  const { status, resumed } = await readOnce(streamUrl(url, life.task.id), life.received, pace);
-  if (status !== 200) throw new Error(`The stream of ${life.task.id} answered ${status}.`);
-  if (resumed) life.resumes += 1;
+/** Or until it has read as much on one connection as it wanted. */
+async function toTheEnd(life: Life, stage: Stage, pace: Pace): Promise<void> {
+  for (let isCut = false; !isCut && !isThrough(life); ) isCut = await connect(life, stage, pace);
+}
+
+/** Of somebody whose server has just left without a last word. */
+const awayMs = 10;
+
+/** Returns whether it hung up itself. */
+async function connect(life: Life, { url, signal }: Stage, pace: Pace): Promise<boolean> {
+  const atMs = performance.now();
+  try {
+    const { status, resumed, isCut } = await readOnce(streamUrl(url, life.task.id), life.received, {
+      ...pace,
+      signal,
+      onCome: () => life.absence.came(),
+    });
+    if (resumed) life.resumedAtMs.push(atMs);
+    if (status === 400 && life.received.lastEventId !== undefined) life.isRefused = true;
+    else if (status !== 200) throw new Error(`The stream of ${life.task.id} answered ${status}.`);
+    if (!isCut && !isThrough(life)) await delay(awayMs, undefined, { signal });
+    return isCut;
+  } catch (error) {
+    await afterLoss(error, signal);
+    return false;
+  } finally {
+    life.absence.left();
+  }
 }
 
 /** What was sent before an answer has come by then: the kernel hands it over in order, and we look often. */
@@ -166,14 +158,22 @@ async function settled(): Promise<void> {
   await delay(settledMs);
 }
 
-async function cancelLater(life: Life, url: string): Promise<void> {
+async function cancelLater(life: Life, stage: Stage): Promise<void> {
+  const { url, signal } = stage;
   const { id, cancelAfterMs } = life.task;
   if (cancelAfterMs === undefined) return;
-  await delay(cancelAfterMs);
-  const { status } = await ask("POST", `${url}/v1/tasks/${id}/cancel`);
+  await delay(cancelAfterMs, undefined, { signal });
+  const { status } = await askUntilAnswered("POST", `${url}/v1/tasks/${id}/cancel`, undefined, signal);
   if (status !== 204) throw new Error(`The cancel of ${id} answered ${status}.`);
-  const afterwards = new Received();
   const settling = settled().then(() => life.received.tokens.length);
-  const [tokens] = await Promise.all([settling, readOnce(streamUrl(url, id), afterwards)]);
-  life.canceled = { tokens, afterwards };
+  const listing = stateOf(id, stage);
+  const afterwards = newLife(life.task);
+  const [tokens, state] = await Promise.all([settling, listing, toTheEnd(afterwards, stage, {})]);
+  life.resumedAtMs.push(...afterwards.resumedAtMs);
+  life.canceled = { tokens, afterwards: afterwards.received, ...(state !== undefined && { state }) };
+}
+
+async function stateOf(id: string, { url, signal }: Stage): Promise<TaskState | undefined> {
+  const { status, body } = await askUntilAnswered("GET", `${url}/v2/tasks/${id}`, undefined, signal);
+  return status === 200 ? (JSON.parse(body) as TaskView).state : undefined;
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { TaskView } from "@llama-orch/contract";
-import type { Life } from "./lives.ts";
+import type { AdmissionResponse, TaskState, TaskView } from "@llama-orch/contract";
+import { type Life, newLife } from "./life.ts";
 import { type Evidence, judgeTask } from "./outcomes.ts";
 import { Received } from "./received.ts";
 
@@ -19,11 +19,19 @@ function received(text: string): Received {
 }
 
 const task = { id: "t", atMs: 0, variant: 0, determinism: "strict", reading: { kind: "whole" } } as const;
-const view = (state: string, more: object = {}) => ({ task_id: "t", state, attempt: 1, ...more }) as TaskView;
+const admission = { job_id: "j" } as AdmissionResponse;
+const view = (state: string, more: object = {}) =>
+  ({ task_id: "t", job_id: "j", state, attempt: 1, ...more }) as TaskView;
 
 function evidence(more: Omit<Partial<Evidence>, "life"> & { readonly life?: Partial<Life> }): Evidence {
-  const life = { task, jobId: "j", received: received(tokens(3) + done), resumes: 0, ...more.life };
-  const rest = { expected: tokens(3), view: view("done"), again: received(tokens(3) + done), flips: false };
+  const life: Life = { ...newLife(task), admission, received: received(tokens(3) + done), ...more.life };
+  const rest = {
+    expected: tokens(3),
+    view: view("done"),
+    again: received(tokens(3) + done),
+    attempts: 1,
+    flips: false,
+  };
   return { ...rest, ...more, life };
 }
 
@@ -36,8 +44,17 @@ test("a task with one outcome and the bytes of its undisturbed run is not blamed
 
 test("a task without an outcome is lost, and so is one whose stream has no last frame", () => {
   assert.deepEqual(verdicts({ view: view("running") }), ["lost"]);
-  assert.deepEqual(verdicts({ view: undefined }), ["lost"]);
   assert.deepEqual(verdicts({ again: received(tokens(3)) }), ["lost"]);
+  assert.deepEqual(verdicts({ again: received(tokens(3) + done + done) }), ["lost"]);
+  assert.deepEqual(verdicts({ view: undefined, again: received("") }), ["lost"]);
+});
+
+test("a task that ended before the last restart is in no list, and its stream says how it ended", () => {
+  assert.deepEqual(verdicts({ view: undefined }), []);
+});
+
+test("a task that has got another job_id is not the one that was admitted", () => {
+  assert.deepEqual(verdicts({ view: view("done", { job_id: "other" }) }), ["wrong"]);
 });
 
 test("a list and a stream that tell different endings are both named", () => {
@@ -71,6 +88,24 @@ test("a cancel that nobody asked for is wrong, and so is a token after one that 
   assert.deepEqual(verdicts(told(2, received(canceled))), []);
   assert.deepEqual(verdicts(told(1, received(canceled))), ["wrong"]);
   assert.deepEqual(verdicts(told(2, received(token(0) + canceled))), ["wrong"]);
+});
+
+test("a cancel that was answered and then forgotten is found", () => {
+  const wish = { ...task, cancelAfterMs: 1 };
+  const cancel = (state: TaskState) => ({
+    life: { task: wish, canceled: { tokens: 1, afterwards: received(done), state } },
+  });
+  assert.deepEqual(verdicts(cancel("canceled")), ["lost"]);
+  assert.deepEqual(verdicts(cancel("running")), ["wrong"]);
+  assert.deepEqual(verdicts(cancel("done")), []);
+});
+
+test("a position may be refused to whoever was told a lie, and to nobody else", () => {
+  const liar = received(token(0, "lie"));
+  const refused = (one: Received) => ({ flips: true, life: { received: one, isRefused: true } });
+  assert.deepEqual(verdicts(refused(liar)), []);
+  assert.deepEqual(verdicts(refused(received(token(0)))), ["mismatched"]);
+  assert.deepEqual(verdicts({ ...refused(liar), flips: false }), ["mismatched"]);
 });
 
 test("a failure is nobody's mistake after three attempts, and a replay that differs only where engines lied", () => {

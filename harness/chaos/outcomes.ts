@@ -1,17 +1,22 @@
 // Holds every task of a round against what was promised to whoever handed it in: one outcome, the bytes of
 // the undisturbed run, each index once, nothing after a cancel. It only compares.
 
+import { isDeepStrictEqual } from "node:util";
 import type { TaskView } from "@llama-orch/contract";
-import type { Life } from "./lives.ts";
+import { common } from "./installation.ts";
+import type { Life } from "./life.ts";
 import { dataOf, indexOf, type Received } from "./received.ts";
 
 export interface Evidence {
   readonly life: Life;
   /** Of the undisturbed run. */
   readonly expected: string;
+  /** Absent where it ended before the last start of the daemon, whose lists begin there. */
   readonly view: TaskView | undefined;
   /** The whole stream, read again when all was over. */
   readonly again: Received;
+  /** Attempts that were placed, over all lives of the daemon. */
+  readonly attempts: number;
   /** Engines gave wrong tokens on purpose; best-effort tasks may run on a strict set, too. */
   readonly flips: boolean;
 }
@@ -30,58 +35,82 @@ const triesMax = 3;
 const afterTries = new Set(["WORKER_RESET", "REPLICA_EXHAUSTED", "DECODE_TIMEOUT"]);
 
 export function judgeTask(evidence: Evidence): Violation[] {
-  const { life, view } = evidence;
+  const { life, view, again } = evidence;
   const { id } = life.task;
   if (life.failure !== undefined) return [{ verdict: "wrong", message: `${id}: ${life.failure}` }];
-  if (life.jobId === undefined) return [];
-  if (view === undefined || view.state === "waiting" || view.state === "running") {
-    return [{ verdict: "lost", message: `${id} was admitted and is ${view?.state ?? "unknown"}.` }];
+  if (life.admission === undefined) return [];
+  const state = stateOf(again);
+  if (view?.state === "waiting" || view?.state === "running" || state === undefined) {
+    const is = view?.state ?? "in no list";
+    const last = `its stream has ${again.terminals} last frames`;
+    return [{ verdict: "lost", message: `${id} was admitted and is ${is}, and ${last}.` }];
   }
-  const found = [outcomeFault(evidence, view), ...textFaults(evidence, view), cancelFault(evidence, view)];
+  const found = [
+    outcomeFault(evidence, state),
+    ...textFaults(evidence, state),
+    ...cancelFaults(evidence, state),
+  ];
   return found.flatMap((fault) =>
     fault === undefined ? [] : [{ ...fault, message: `${id} ${fault.message}` }],
   );
 }
 
 type Fault = Violation | undefined;
+type Ended = "done" | "canceled" | "failed";
 
 const wrong = (message: string): Violation => ({ verdict: "wrong", message });
 
-function outcomeFault({ life, again, flips }: Evidence, view: TaskView): Fault {
-  const { terminal, terminals } = again;
-  if (terminal === undefined || terminals !== 1) {
-    return { verdict: "lost", message: `is ${view.state}, and its stream has ${terminals} last frames.` };
+/** As its stream says; undefined where it says none, or more than one. */
+export function stateOf({ terminal, terminals }: Received): Ended | undefined {
+  if (terminal === undefined || terminals !== 1) return undefined;
+  if (terminal.event === "error") return "failed";
+  return terminal.data.canceled === true ? "canceled" : "done";
+}
+
+function outcomeFault({ life, again, view, attempts, flips }: Evidence, state: Ended): Fault {
+  const data = again.terminal?.data ?? {};
+  const said = JSON.stringify(data);
+  if (view !== undefined && state !== view.state) {
+    return wrong(`is ${view.state} in the list, and its stream ends with ${said}.`);
   }
-  const state = terminal.event === "error" ? "failed" : terminal.data.canceled === true ? "canceled" : "done";
-  const said = JSON.stringify(terminal.data);
-  if (state !== view.state) return wrong(`is ${view.state} in the list, and its stream ends with ${said}.`);
+  if (view !== undefined && view.job_id !== life.admission?.job_id) {
+    return wrong(`was admitted as ${life.admission?.job_id}, and is ${view.job_id} now.`);
+  }
   const first = life.received.terminal;
-  if (first !== undefined && JSON.stringify(first.data) !== said && life.task.reading.kind !== "sdk") {
+  if (first !== undefined && !isSame(first.data, data, life)) {
     return wrong(`ended with ${JSON.stringify(first.data)} for its reader, and now with ${said}.`);
   }
   if (state === "done" && isLeft(life))
     return wrong("ran to its end, and its only reader had left long ago.");
   if (state === "canceled" && !mayBeCanceled(life)) return wrong("was cancelled, and nobody wanted that.");
   if (state !== "failed") return undefined;
-  if (terminal.data.code !== view.code)
+  const { code, message = "" } = data;
+  if (view !== undefined && code !== view.code) {
     return wrong(`failed with ${view.code}, and its stream says ${said}.`);
-  if (replayDiffers.test(terminal.data.message ?? "")) {
+  }
+  if (replayDiffers.test(message)) {
     return flips ? undefined : { verdict: "mismatched", message: `was replayed differently: ${said}` };
   }
-  const isTried = afterTries.has(String(view.code)) && view.attempt >= triesMax;
-  return isTried ? undefined : wrong(`failed at attempt ${view.attempt}: ${said}`);
+  const isTried = afterTries.has(String(code)) && Math.max(attempts, view?.attempt ?? 0) >= triesMax;
+  return isTried ? undefined : wrong(`failed at attempt ${view?.attempt ?? attempts}: ${said}`);
 }
 
-/** What is left of it takes longer than a reader is waited for. */
+/** The SDK makes the frame anew. */
+function isSame(first: object, now: object, { task }: Life): boolean {
+  if (task.reading.kind === "sdk") return isDeepStrictEqual(first, now);
+  return JSON.stringify(first) === JSON.stringify(now);
+}
+
 function isLeft({ task, received }: Life): boolean {
   return task.reading.kind === "leaves" && task.id.startsWith("long-") && !received.isOver;
 }
 
-function mayBeCanceled({ task }: Life): boolean {
-  return task.cancelAfterMs !== undefined || task.reading.kind === "leaves";
+function mayBeCanceled({ task, absence }: Life): boolean {
+  const isLate = absence.longestMs >= common.stream.disconnect_grace_ms;
+  return task.cancelAfterMs !== undefined || task.reading.kind === "leaves" || isLate;
 }
 
-function* textFaults({ life, expected, again, flips }: Evidence, { state }: TaskView): Generator<Violation> {
+function* textFaults({ life, expected, again, flips }: Evidence, state: Ended): Generator<Violation> {
   const { received } = life;
   for (const [who, one] of [
     ["Its reader", received],
@@ -99,12 +128,23 @@ function* textFaults({ life, expected, again, flips }: Evidence, { state }: Task
       message: `differs from its undisturbed run${difference(again.bytes, expected)}`,
     };
   }
+  const isTrue = expected.startsWith(received.bytes);
+  if (life.isRefused) {
+    // Who was told a lie by an engine has to be told that the text does not go on; nobody else may be.
+    if (!flips || isTrue)
+      yield { verdict: "mismatched", message: "was refused to a reader who had it right." };
+    return;
+  }
   const mayHaveLies = flips && state !== "done";
-  if (!mayHaveLies && !expected.startsWith(received.bytes)) {
+  if (!mayHaveLies && !isTrue) {
     yield { verdict: "mismatched", message: `was read differently${difference(received.bytes, expected)}` };
   }
-  if (state === "canceled") return;
-  const isPart = received.isOver ? again.bytes === received.bytes : again.bytes.startsWith(received.bytes);
+  // A lie that one life of the daemon wrote was not yet known to be one in the next.
+  if (state === "canceled" || (mayHaveLies && !(isTrue && expected.startsWith(again.bytes)))) return;
+  // A strict stream that is made again and fails on the way leaves less than one reader had before.
+  const isShorter = state === "failed" && received.bytes.startsWith(again.bytes);
+  const isWhole = received.isOver ? again.bytes === received.bytes : again.bytes.startsWith(received.bytes);
+  const isPart = isWhole || isShorter;
   if (!isPart) {
     const message = `has other bytes now than its reader got${difference(received.bytes, again.bytes)}`;
     yield { verdict: "mismatched", message };
@@ -119,13 +159,19 @@ function difference(got: string, wanted: string): string {
   return ` at byte ${at} of ${wanted.length}: ${some(got)} for ${some(wanted)}.`;
 }
 
-function cancelFault({ life }: Evidence, { state }: TaskView): Fault {
+function* cancelFaults({ life }: Evidence, state: Ended): Generator<Violation> {
   const { canceled, received, task } = life;
-  if (state !== "canceled" || canceled === undefined) return undefined;
+  if (canceled === undefined) return;
+  if (canceled.state === "waiting" || canceled.state === "running") {
+    yield wrong(`was ${canceled.state} when its cancel had been answered.`);
+  }
+  if (canceled.state === "canceled" && state !== "canceled") {
+    yield { verdict: "lost", message: `is ${state}, and was cancelled: the cancel was forgotten.` };
+  }
+  if (state !== "canceled") return;
   const late = canceled.afterwards.tokens.length;
-  if (late > 0) return wrong(`gave ${late} tokens to a reader who came after its cancel was answered.`);
+  if (late > 0) yield wrong(`gave ${late} tokens to a reader who came after its cancel was answered.`);
   // A slow reader still has before it what was sent long ago.
   const more = received.tokens.length - canceled.tokens;
-  if (more > 0 && task.reading.kind !== "slow") return wrong(`gave ${more} tokens after its cancel.`);
-  return undefined;
+  if (more > 0 && task.reading.kind !== "slow") yield wrong(`gave ${more} tokens after its cancel.`);
 }

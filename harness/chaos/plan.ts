@@ -2,10 +2,8 @@
 // are read, and what happens to engines and pools, each at its instant. Nothing is done here.
 
 import type { Determinism } from "@llama-orch/contract";
-import type { FakeFaults } from "@llama-orch/engines/fake";
 import { Random } from "../sim/random.ts";
-
-export type Kind = "fakes" | "embedded";
+import { drawFaults, type Kind, type PlannedFaults } from "./plan-faults.ts";
 
 /** A text that can be made; many tasks share one, so that few undisturbed runs are needed. */
 export interface Variant {
@@ -33,28 +31,21 @@ export interface PlannedTask {
   readonly reading: Reading;
   /** From its admission. */
   readonly cancelAfterMs?: number;
+  /** It is handed in once before, by somebody who hangs up so soon that the answer is lost. */
+  readonly unheardMs?: number;
 }
 
-export type Fault =
-  /** kill -9; where no supervisor does it, the process is started again after `downMs`. */
-  | { readonly kind: "kill"; readonly downMs: number }
-  /** SIGSTOP, and SIGCONT later. */
-  | { readonly kind: "stop"; readonly forMs: number }
-  | { readonly kind: "sick"; readonly faults: FakeFaults; readonly forMs: number }
-  | { readonly kind: "drain"; readonly deadlineMs: number }
-  | { readonly kind: "reload"; readonly deadlineMs: number };
-
-/** The faults of one engine never overlap: what is due too early begins when the one before is over. */
-export type PlannedFault = Fault & { readonly atMs: number; readonly engine: number };
-
-export interface Plan {
+export interface Plan extends PlannedFaults {
   readonly seed: number;
   readonly kind: Kind;
   readonly variants: readonly Variant[];
+  /** Which of them is as short as can be, for who only wants to be admitted. */
+  readonly short: number;
   readonly tasks: readonly PlannedTask[];
   /** Handed in once all is healed, many to be cancelled: no restart hides what they leave behind. */
   readonly after: readonly PlannedTask[];
-  readonly faults: readonly PlannedFault[];
+  /** Whether the daemon is to have a disk that can be filled. */
+  readonly smallDisk: boolean;
 }
 
 /** What a short round has less of. */
@@ -65,19 +56,18 @@ export interface Size {
   readonly variants?: number;
   /** Whether some streams are so long that they are spilled, and can be left in good time. */
   readonly long?: boolean;
+  readonly smallDisk?: boolean;
 }
 
-/** Engines of the fake installation: those of the strict set come first. */
-export const strictFakes = 3;
-export const looseFakes = 2;
-export const embeddedReplicas = 2;
 /** Of so many seeds in a row one has real engines. */
 const embeddedEvery = 4;
+const smallDiskEvery = 2;
 
 export function drawPlan(seed: number, size: Size = {}): Plan {
   const random = new Random(seed, "chaos");
   const kind = size.kind ?? (seed % embeddedEvery === 0 ? "embedded" : "fakes");
-  const stormMs = size.stormMs ?? (kind === "fakes" ? 7000 : 9000);
+  const stormMs = size.stormMs ?? 10_000;
+  const smallDisk = size.smallDisk ?? (kind === "fakes" && seed % smallDiskEvery === 1);
   const texts = random.fork("texts");
   const variants = Array.from({ length: size.variants ?? 24 }, () => drawVariant(texts, kind));
   const load = random.fork("load");
@@ -87,15 +77,15 @@ export function drawPlan(seed: number, size: Size = {}): Plan {
   const after = Array.from({ length: Math.ceil(count / 8) }, (_, n) =>
     drawAfter(random.fork(`after ${n}`), n, wave),
   );
+  const short = variants.push({ ...drawVariant(texts, kind), maxTokens: shortTokens }) - 1;
   if (kind === "fakes" && size.long !== false) {
-    tasks.push(...longTasks(seed, variants.length, load));
+    const { left, cut } = longTasks(seed, variants.length, load);
+    tasks.push(cut);
+    after.push(left);
     variants.push({ ...drawVariant(texts, kind), maxTokens: longTokens });
   }
-  const engines = kind === "fakes" ? strictFakes + looseFakes : embeddedReplicas;
-  const faults = Array.from({ length: engines }, (_, engine) =>
-    drawFaults(random.fork(`engine ${engine}`), engine, wave),
-  ).flat();
-  return { seed, kind, variants, tasks, after, faults: [...faults, ...drawActs(random.fork("acts"), wave)] };
+  const weather = drawFaults(random, { kind, stormMs, smallDisk });
+  return { seed, kind, variants, short, tasks, after, smallDisk, ...weather };
 }
 
 interface Wave {
@@ -124,19 +114,22 @@ function drawTask(random: Random, n: number, { seed, kind, stormMs, variants }: 
     determinism: kind === "fakes" && random.chance(0.4) ? "best_effort" : "strict",
     reading: drawReading(random),
     ...(random.chance(0.12) && { cancelAfterMs: random.between(0, 1200) }),
+    ...(random.chance(0.1) && { unheardMs: random.integer(0, 6) }),
   };
 }
 
+const shortTokens = 2;
 /** Five seconds and more, which is longer than a task waits for its reader. */
 const longTokens = 3900;
 
-function longTasks(seed: number, variant: number, random: Random): PlannedTask[] {
+/** After a restart a task waits longer for its readers; so one is left only when nothing is killed. */
+function longTasks(seed: number, variant: number, random: Random): Record<"left" | "cut", PlannedTask> {
   const common = { variant, determinism: "strict" } as const;
   const cuts = Array.from({ length: 8 }, () => random.integer(1, 30_000));
-  return [
-    { ...common, id: `long-${seed}-0`, atMs: 0, reading: { kind: "leaves", afterBytes: 500 } },
-    { ...common, id: `long-${seed}-1`, atMs: 300, reading: { kind: "cut", cuts, awayMs: 400 } },
-  ];
+  return {
+    left: { ...common, id: `long-${seed}-0`, atMs: 0, reading: { kind: "leaves", afterBytes: 500 } },
+    cut: { ...common, id: `long-${seed}-1`, atMs: 300, reading: { kind: "cut", cuts, awayMs: 400 } },
+  };
 }
 
 /** The demo model is so fast that only crowds keep it busy. */
@@ -160,67 +153,4 @@ function drawReading(random: Random): Reading {
   if (kind < 0.78) return { kind: "leaves", afterBytes: random.integer(1, 2000) };
   if (kind < 0.86) return { kind: "nobody" };
   return { kind: "whole" };
-}
-
-function drawFaults(random: Random, engine: number, { kind, stormMs }: Wave): PlannedFault[] {
-  const faults: PlannedFault[] = [];
-  // The demo model takes a second and more to come back.
-  const pauseMs = kind === "fakes" ? 500 : 1500;
-  for (let atMs = random.gapMs(pauseMs); atMs < stormMs; atMs += random.gapMs(pauseMs)) {
-    const fault = kind === "fakes" ? drawFakeFault(random, engine < strictFakes) : drawSignal(random);
-    faults.push({ ...fault, atMs, engine });
-    atMs += lengthMs(fault);
-  }
-  return faults;
-}
-
-function lengthMs(fault: Fault): number {
-  return fault.kind === "kill" ? fault.downMs : "forMs" in fault ? fault.forMs : 0;
-}
-
-function drawSignal(random: Random): Fault {
-  if (random.chance(0.7)) return { kind: "kill", downMs: random.integer(0, 300) };
-  // From a hiccup to far beyond the silence that an attempt survives.
-  return { kind: "stop", forMs: random.pick([30, 200, 900, 2000]) };
-}
-
-function drawFakeFault(random: Random, strict: boolean): Fault {
-  if (random.chance(0.6)) return drawSignal(random);
-  const after = random.integer(0, 24);
-  const times = random.integer(1, 4);
-  const all: FakeFaults[] = [
-    { delay_ms: random.integer(50, 2500), times },
-    { stall_after: after, times },
-    { reset_after: after, times },
-    { cut_after: after, times },
-    { error_after: after, times },
-    { bad_json_after: after, times },
-    { status: 500, times },
-    { no_slot: true },
-    { loading: true },
-  ];
-  // Cut after the flip, so that a replay meets a text that was delivered and is wrong.
-  if (strict) all.push({ ...flip, times: 1 }, { ...flip, times: 1 });
-  return { kind: "sick", faults: random.pick(all), forMs: random.integer(100, 900) };
-}
-
-/** An engine that gives another token than it should, and is lost before it has said all. */
-export const flip: FakeFaults = { flip_at: 1, cut_after: 4 };
-
-/** What an operator does. A drained fake stays drained, so it is one of three, and late. */
-function drawActs(random: Random, { kind, stormMs }: Wave): PlannedFault[] {
-  const deadlineMs = random.pick([0, 100, 600]);
-  const reload: PlannedFault = {
-    kind: "reload",
-    engine: kind === "fakes" ? random.integer(0, strictFakes + looseFakes - 1) : 0,
-    atMs: random.between(0.1, 0.5) * stormMs,
-    deadlineMs,
-  };
-  const drain: PlannedFault = {
-    kind: "drain",
-    engine: random.integer(0, kind === "fakes" ? strictFakes - 1 : 0),
-    atMs: random.between(0.5, 0.8) * stormMs,
-    deadlineMs,
-  };
-  return [reload, drain];
 }

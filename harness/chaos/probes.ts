@@ -6,16 +6,23 @@ import type { PoolList } from "@llama-orch/contract";
 import type { EngineUnderTest, Installation } from "./installation.ts";
 import { requestOf } from "./lives.ts";
 import type { Violation } from "./outcomes.ts";
-import { flip, type Plan, type Variant } from "./plan.ts";
+import type { Plan, Variant } from "./plan.ts";
+import { flip } from "./plan-faults.ts";
 import { scrape } from "./stillness.ts";
 import { once } from "./undisturbed.ts";
 import { askJson } from "./wire.ts";
+
+export interface Probed {
+  readonly violations: readonly Violation[];
+  /** How many it took. */
+  readonly tasks: number;
+}
 
 export async function probe(
   installation: Installation,
   { seed, variants }: Plan,
   texts: readonly string[],
-): Promise<Violation[]> {
+): Promise<Probed> {
   const { url, model } = installation;
   const { pools } = await askJson<PoolList>("GET", `${url}/v2/pools`);
   const ready = pools.filter(({ health }) => health.ready);
@@ -41,7 +48,7 @@ export async function probe(
     (engine) => engine.faults !== undefined && ready.some(({ pool_id }) => pool_id === engine.poolId),
   );
   if (liar !== undefined) violations.push(...(await lie(installation, liar, seed, variants[0] as Variant)));
-  return violations;
+  return { violations, tasks: wishes.length + (liar === undefined ? 0 : 1) };
 }
 
 const pinned = (poolId: string) => ({ mode: "pin", pin_pool_id: poolId }) as const;

@@ -48,6 +48,10 @@ export function residentBytesOf(pid: number): number {
   return 1024 * Number(/^VmRSS:\s*(\d+) kB/m.exec(status)?.[1]);
 }
 
+export function threadsOf(pid: number): number {
+  return readdirSync(`/proc/${pid}/task`).length;
+}
+
 /** The fields after the name of the program: state, parent and so on. */
 function statOf(pid: number): string[] | undefined {
   try {

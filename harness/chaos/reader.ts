@@ -13,6 +13,9 @@ export interface Pace {
   readonly pauseMs?: number;
   /** A connection that lasts longer is one that never ends. */
   readonly withinMs?: number;
+  readonly signal?: AbortSignal;
+  /** The server lets it read. */
+  readonly onCome?: () => void;
 }
 
 const withinMs = 60_000;
@@ -21,6 +24,8 @@ export interface Connected {
   readonly status: number;
   /** It asked to go on from a position, and was let. */
   readonly resumed: boolean;
+  /** It got all the bytes that it wanted to read before it hung up. */
+  readonly isCut: boolean;
 }
 
 /** Resolves when the connection has ended, whoever ended it. */
@@ -30,9 +35,11 @@ export async function readOnce(url: string, received: Received, pace: Pace = {})
     accept: "text/event-stream",
     ...(lastEventId !== undefined && { "last-event-id": lastEventId }),
   };
-  const limit = AbortSignal.timeout(pace.withinMs ?? withinMs);
+  const timeout = AbortSignal.timeout(pace.withinMs ?? withinMs);
+  const limit = pace.signal === undefined ? timeout : AbortSignal.any([timeout, pace.signal]);
   const response = await open("GET", url, headers, undefined, limit);
   const status = response.statusCode as number;
+  pace.onCome?.();
   const decoder = new StringDecoder("utf8");
   let left = pace.cutAfter ?? Number.POSITIVE_INFINITY;
   try {
@@ -48,5 +55,5 @@ export async function readOnce(url: string, received: Received, pace: Pace = {})
     if ((error as NodeJS.ErrnoException).code !== "ECONNRESET") throw error;
   }
   received.cut();
-  return { status, resumed: status === 200 && lastEventId !== undefined };
+  return { status, resumed: status === 200 && lastEventId !== undefined, isCut: left <= 0 };
 }

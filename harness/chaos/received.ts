@@ -18,6 +18,8 @@ export class Received {
   lastEventId: string | undefined;
   /** The stream said that it went on after a loss. */
   resumed = false;
+  /** Everything but comments, byte for byte. */
+  readonly frames: string[] = [];
   #rest = "";
 
   get bytes(): string {
@@ -42,6 +44,7 @@ export class Received {
 
   #block(block: string): void {
     const { id, event, data } = fieldsOf(block);
+    if (event !== undefined) this.frames.push(block);
     if (id !== undefined) this.lastEventId = id;
     if (event === "token") {
       if (indexOf(data) < this.tokens.length) this.duplicated += 1;

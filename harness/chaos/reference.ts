@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startFakeInstallation } from "./fake-installation.ts";
-import type { Place } from "./lives.ts";
+import type { Place } from "./life.ts";
 
 export interface Reference extends Place {
   stop(): Promise<void>;

@@ -5,21 +5,28 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import type { PoolList, TaskView } from "@llama-orch/contract";
 import { count, type Tally } from "../sim/tally.ts";
+import { type Census, nobody, takeCensus } from "./census.ts";
 import { judgeCounters } from "./counters.ts";
 import { startEmbeddedInstallation } from "./embedded-installation.ts";
 import { startFakeInstallation } from "./fake-installation.ts";
 import type { Installation } from "./installation.ts";
-import { type Life, live, type Place, streamUrl } from "./lives.ts";
-import { judgeTask, type Violation } from "./outcomes.ts";
-import { type Kind, looseFakes, type Plan, type PlannedTask, strictFakes, type Variant } from "./plan.ts";
+import { type Life, newLife, type Place, type Stage } from "./life.ts";
+import { live } from "./lives.ts";
+import { LogLines } from "./log-lines.ts";
+import { judgeTask, stateOf, type Violation } from "./outcomes.ts";
+import type { Plan, PlannedTask, Variant } from "./plan.ts";
+import { type Kind, looseFakes, strictFakes } from "./plan-faults.ts";
 import { probe } from "./probes.ts";
 import { isRunning, residentBytesOf } from "./processes.ts";
-import { readOnce } from "./reader.ts";
+import { readAgain, reborn } from "./reborn.ts";
 import { Received } from "./received.ts";
+import { slowDisk } from "./slow-disk.ts";
 import { leaksOf, type Rest, restOf, scrape, until, viewsOf } from "./stillness.ts";
 import { storm } from "./storm.ts";
 import { undisturbed } from "./undisturbed.ts";
+import { askJson } from "./wire.ts";
 
 export interface RoundVerdict {
   readonly seed: number;
@@ -27,106 +34,182 @@ export interface RoundVerdict {
   /** Tasks that were taken in. */
   readonly streams: number;
   readonly refused: number;
-  readonly reconnects: number;
-  readonly failovers: number;
-  readonly attemptsLost: number;
-  readonly replaysRefused: number;
+  /** Connections that clients took up again, and how many of them were of the SDK. */
+  readonly resumed: number;
+  readonly resumedBySdk: number;
+  /** What the daemon counted, over all of its lives. */
+  readonly census: Census;
+  /** From the birth of each life of the daemon to its first answer, the very first one left out. */
+  readonly recoveriesMs: readonly number[];
+  /** Of the daemon, when all was over. */
+  readonly finalKills: number;
+  /** The longest silence of a stream while commits were slow. */
+  readonly gapMs?: number;
   readonly grownBytes: number;
   readonly faults: Tally;
   readonly outcomes: Tally;
+  /** Why nothing could be filled. */
+  readonly withoutDisk?: string;
   readonly violations: readonly Violation[];
   readonly seconds: number;
   /** Where everything it wrote still lies, when something is wrong. */
   readonly folder?: string;
 }
 
-const endedWithinMs = 45_000;
+const endedWithinMs = 60_000;
 
 /** @param reference an installation that nobody disturbs, for texts of fake engines */
 export async function runRound(plan: Plan, reference: Place): Promise<RoundVerdict> {
   const startMs = performance.now();
   const folder = mkdtempSync(join(tmpdir(), "llama-orch-chaos-"));
-  const installation = await start(plan.kind, folder);
-  const found = await runIn(installation, plan, reference).catch((error: unknown) =>
+  const installation = await start(plan, folder);
+  const over = new AbortController();
+  const stage = { url: installation.url, model: installation.model, signal: over.signal };
+  const running = runIn(installation, plan, reference, stage);
+  const found = await Promise.race([running, installation.daemon.fallen]).catch((error: unknown) =>
     broken(installation, plan, error),
   );
+  over.abort();
+  await running.catch(() => {
+    // What was still going on has ended because its stage is over; what it says nobody needs.
+  });
+  const { daemon, disk, withoutDisk } = installation;
+  const recoveriesMs = daemon.lives.slice(1).flatMap(({ recoveryMs = [] }) => recoveryMs);
+  const isGood = found.violations.length === 0;
+  if (!isGood) disk?.save(join(folder, "saved-disk"));
   await installation.stop();
   const violations = [...found.violations, ...leftovers(installation)];
-  const isGood = violations.length === 0;
   const seconds = (performance.now() - startMs) / 1000;
-  if (isGood) rmSync(folder, { recursive: true, force: true });
-  return { ...found, violations, seconds, ...(!isGood && { folder }) };
+  if (violations.length === 0) rmSync(folder, { recursive: true, force: true });
+  return {
+    ...found,
+    recoveriesMs,
+    violations,
+    seconds,
+    ...(withoutDisk !== undefined && { withoutDisk }),
+    ...(violations.length > 0 && { folder }),
+  };
 }
 
 /** A round that could not be judged, mostly since the daemon has left. */
-function broken({ pid }: Installation, { seed, kind }: Plan, error: unknown): Found {
-  const state = isRunning(pid) ? "" : "The daemon has left by itself; its log says why. ";
+function broken({ daemon }: Installation, { seed, kind }: Plan, error: unknown): Found {
+  const state = daemon.isThere ? "" : "The daemon is not there; its log says why. ";
   const violations: Violation[] = [{ verdict: "wrong", message: `${state}${(error as Error).stack}` }];
-  const nothing = { streams: 0, refused: 0, reconnects: 0, failovers: 0, attemptsLost: 0, replaysRefused: 0 };
+  const nothing = { streams: 0, refused: 0, resumed: 0, resumedBySdk: 0, census: nobody, finalKills: 0 };
   return { seed, kind, ...nothing, grownBytes: 0, faults: {}, outcomes: {}, violations };
 }
 
-function start(kind: Kind, folder: string): Promise<Installation> {
+function start({ kind, smallDisk }: Plan, folder: string): Promise<Installation> {
   if (kind === "embedded") return startEmbeddedInstallation(folder);
-  return startFakeInstallation({ folder, strict: strictFakes, loose: looseFakes, paced: true });
+  return startFakeInstallation({ folder, strict: strictFakes, loose: looseFakes, paced: true, smallDisk });
 }
 
-type Found = Omit<RoundVerdict, "seconds" | "folder">;
+type Found = Omit<RoundVerdict, "seconds" | "folder" | "recoveriesMs" | "withoutDisk">;
 
-async function runIn(installation: Installation, plan: Plan, reference: Place): Promise<Found> {
+async function runIn(installation: Installation, plan: Plan, reference: Place, stage: Stage): Promise<Found> {
   const { seed, kind, variants, tasks } = plan;
-  const { url, pid } = installation;
+  const { url, daemon } = installation;
   const texts = await undisturbed(kind === "fakes" ? reference : installation, `alone-${seed}`, variants);
   // What is opened with the first use is open before anything is counted.
   if (kind === "fakes") await undisturbed(installation, `warm-${seed}`, variants.slice(0, 4));
   const rest = await restOf(installation);
-  const storming = clients(tasks, plan, installation);
-  const faults = await storm(installation, plan.faults, storming.instant);
-  const lives = await storming.lives();
-  const violations = await healed(installation, faults);
-  lives.push(...(await clients(plan.after, plan, installation).lives()));
-  violations.push(...(await probe(installation, plan, texts)));
-  await until(
-    async () => [...(await viewsOf(url)).values()].every(({ ended_at_ms: at }) => at !== null),
-    10_000,
+  const census = takeCensus(stage, daemon);
+  const storming = clients(tasks, plan, stage);
+  const stormed = await storm(installation, plan, stage, storming.instant);
+  const lives = [...(await storming.lives()), ...stormed.lives];
+  const violations = [...stormed.violations, ...(await healed(installation, stormed.done))];
+  lives.push(...(await clients(plan.after, plan, stage).lives()));
+  const probed = await probe(installation, plan, texts);
+  violations.push(...probed.violations);
+  const isLong = (variant: Variant) => variant.maxTokens > 1000;
+  const long = kind === "fakes" ? variants.find(isLong) : undefined;
+  const slow = long === undefined ? undefined : await slowDisk(installation, plan, long);
+  violations.push(...(slow?.violations ?? []));
+  const views = await endedViews(url);
+  const ids = lives.filter(({ admission }) => admission !== undefined).map(({ task }) => task.id);
+  const streams = await readAgain(url, [...new Set([...ids, ...views.keys()])]);
+  const outcomes = judgeLives(
+    { lives, views, streams, texts, kind, logFile: installation.logFile },
+    violations,
   );
-  const views = await viewsOf(url);
-  const streams = await readAgain(url, [...views.keys()]);
-  const outcomes: Tally = {};
-  for (const life of lives) {
-    const view = views.get(life.task.id);
-    const again = streams.get(life.task.id) ?? new Received();
-    const expected = texts[life.task.variant] as string;
-    violations.push(...judgeTask({ life, expected, view, again, flips: kind === "fakes" }));
-    if (life.jobId !== undefined) count(outcomes, view?.code ?? view?.state ?? "unknown");
-  }
   violations.push(...(await leaksIn(installation, rest)));
-  const scraped = await scrape(url);
-  const reconnects = lives.reduce((sum, { resumes }) => sum + resumes, 0);
-  const seen = { views, streams, reconnects, flips: flipsIn(plan), logFile: installation.logFile };
-  violations.push(...judgeCounters(scraped, seen));
-  const admitted = lives.filter(({ jobId }) => jobId !== undefined).length;
+  const sinceMs = daemon.life.spawnedAtMs;
+  const ownTasks = probed.tasks + (slow === undefined ? 0 : 2);
+  const log = new LogLines(installation.logFile, daemon.life.logFrom);
+  const seen = {
+    lives,
+    ownTasks,
+    views,
+    streams,
+    sinceMs,
+    wasFull: installation.disk !== undefined,
+    flips: flipsIn(plan),
+    log,
+  };
+  violations.push(...judgeCounters(await scrape(url), seen));
+  const grownBytes = residentBytesOf(daemon.life.pid) - rest.residentBytes;
+  const counted = await census();
+  violations.push(...(await reborn(installation, lives, variants, streams)));
+  const resumesOf = (some: readonly Life[]) => some.flatMap(({ resumedAtMs }) => resumedAtMs).length;
   return {
     seed,
     kind,
-    streams: admitted,
-    refused: lives.length - admitted,
-    reconnects,
-    failovers: scraped.sum("streams_resumed_total", { kind: "failover" }),
-    attemptsLost: scraped.sum("attempts_lost_total"),
-    replaysRefused: scraped.sum("replay_mismatch_total"),
-    grownBytes: residentBytesOf(pid) - rest.residentBytes,
-    faults,
+    streams: ids.length,
+    refused: lives.length - ids.length,
+    resumed: resumesOf(lives),
+    resumedBySdk: resumesOf(lives.filter(({ task }) => task.reading.kind === "sdk")),
+    census: counted,
+    finalKills: 1,
+    ...(slow !== undefined && { gapMs: slow.gapMs }),
+    grownBytes,
+    faults: stormed.done,
     outcomes,
     violations,
   };
 }
 
+interface Judged {
+  readonly lives: readonly Life[];
+  readonly views: ReadonlyMap<string, TaskView>;
+  readonly streams: ReadonlyMap<string, Received>;
+  readonly texts: readonly string[];
+  readonly kind: Kind;
+  readonly logFile: string;
+}
+
+function judgeLives(judged: Judged, violations: Violation[]): Tally {
+  const { lives, views, streams, texts, kind, logFile } = judged;
+  const placed = new LogLines(logFile).perTask("task_placed");
+  const outcomes: Tally = {};
+  for (const life of lives) {
+    const { id, variant } = life.task;
+    const again = streams.get(id) ?? new Received();
+    const expected = texts[variant] as string;
+    const attempts = placed.get(id) ?? 0;
+    const evidence = { life, expected, view: views.get(id), again, attempts, flips: kind === "fakes" };
+    violations.push(...judgeTask(evidence));
+    if (life.admission !== undefined)
+      count(outcomes, again.terminal?.data.code ?? stateOf(again) ?? "unknown");
+  }
+  return outcomes;
+}
+
+/** Of every task that its daemon still lists, when all of them have ended or should have. */
+async function endedViews(url: string): Promise<Map<string, TaskView>> {
+  let views = new Map<string, TaskView>();
+  await until(async () => {
+    views = await viewsOf(url);
+    return [...views.values()].every(({ ended_at_ms: at }) => at !== null);
+  }, 10_000);
+  return views;
+}
+
 /** Everybody starts now; the instants of a plan count from here. */
-function clients(tasks: readonly PlannedTask[], { variants }: Plan, place: Place) {
+function clients(tasks: readonly PlannedTask[], { variants }: Plan, stage: Stage) {
   const startMs = performance.now();
-  const instant = (atMs: number) => delay(Math.max(0, startMs + atMs - performance.now()));
-  const living = tasks.map((task) => live(task, variants[task.variant] as Variant, place, instant));
+  const instant = (atMs: number) =>
+    delay(Math.max(0, startMs + atMs - performance.now()), undefined, { signal: stage.signal });
+  const living = tasks.map((task) => live(task, variants[task.variant] as Variant, stage, instant));
   return { instant, lives: () => inTime(tasks, living) };
 }
 
@@ -144,34 +227,26 @@ async function inTime(tasks: readonly PlannedTask[], living: readonly Promise<Li
     living.map(async (one, n): Promise<Life> => {
       const life = await Promise.race([one, late]);
       const task = tasks[n] as PlannedTask;
-      return life ?? { task, received: new Received(), resumes: 0, failure: "Its client still waits." };
+      return life ?? { ...newLife(task), failure: "Its client still waits." };
     }),
   );
   over.abort();
   return lives;
 }
 
-/** Every engine is asked until it serves again; a drained one stays as it is. */
+/** Every engine is asked until it serves again; a drained one stays as it is, whoever was killed since. */
 async function healed({ url, engines }: Installation, faults: Tally): Promise<Violation[]> {
   const drained = engines[0]?.faults === undefined ? 0 : (faults.drain ?? 0);
   const wanted = new Set(engines.map(({ poolId }) => poolId)).size - drained;
   let said = "";
   const serves = await until(async () => {
-    const scraped = await scrape(url);
-    said = `${scraped.sum("pool_ready")} of ${wanted} pools serve`;
-    return scraped.sum("pool_ready") >= wanted;
+    const { pools } = await askJson<PoolList>("GET", `${url}/v2/pools`);
+    const ready = pools.filter(({ health }) => health.ready).length;
+    const draining = pools.filter(({ health }) => health.draining).length;
+    said = `${ready} of ${wanted} pools serve, and ${draining} of ${drained} drain`;
+    return ready === wanted && draining === drained;
   }, 20_000);
   return serves ? [] : [{ verdict: "leaked", message: `After the healing ${said}.` }];
-}
-
-async function readAgain(url: string, ids: readonly string[]): Promise<Map<string, Received>> {
-  const streams = new Map<string, Received>();
-  for (const id of ids) {
-    const received = new Received();
-    await readOnce(streamUrl(url, id), received, { withinMs: 10_000 });
-    streams.set(id, received);
-  }
-  return streams;
 }
 
 async function leaksIn(installation: Installation, rest: Rest): Promise<Violation[]> {
@@ -179,7 +254,7 @@ async function leaksIn(installation: Installation, rest: Rest): Promise<Violatio
   return leaks.map((message) => ({ verdict: "leaked", message }));
 }
 
-function leftovers({ pid, pids }: Installation): Violation[] {
-  const left = [pid, ...pids()].filter(isRunning);
+function leftovers({ daemon, pids }: Installation): Violation[] {
+  const left = [...daemon.lives.map(({ pid }) => pid), ...pids()].filter(isRunning);
   return left.map((each) => ({ verdict: "leaked", message: `Process ${each} is still there.` }));
 }

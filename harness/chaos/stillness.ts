@@ -5,25 +5,31 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { PoolList, TaskList, TaskView } from "@llama-orch/contract";
 import { Exposition } from "./exposition.ts";
 import type { Installation } from "./installation.ts";
-import { handlesOf, residentBytesOf } from "./processes.ts";
+import { litterIn } from "./litter.ts";
+import { handlesOf, residentBytesOf, threadsOf } from "./processes.ts";
 import { ask, askJson } from "./wire.ts";
 
 export interface Rest {
   readonly handles: readonly string[];
   readonly residentBytes: number;
+  readonly threads: number;
 }
 
 /** Files that are opened with the first use and stay open: spill, transcripts, their successors. */
 const filesMore = 4;
+/** Those that Node starts with its first long call and keeps. */
+const threadsMore = 4;
 /** Compiled code and a heap that had to grow once. */
 const residentMoreBytes = 160 << 20;
 const stillWithinMs = 10_000;
 const lookEveryMs = 50;
 
-export async function restOf({ url, pid }: Installation): Promise<Rest> {
+/** Asked of one life of a daemon, and held against a later one: they are the same program. */
+export async function restOf({ url, daemon }: Installation): Promise<Rest> {
   await until(async () => (await scrape(url)).sum("active_leases") === 0, stillWithinMs);
   await delay(100);
-  return { handles: handlesOf(pid), residentBytes: residentBytesOf(pid) };
+  const { pid } = daemon.life;
+  return { handles: handlesOf(pid), residentBytes: residentBytesOf(pid), threads: threadsOf(pid) };
 }
 
 /** What is still held after a while that nobody should hold. */
@@ -37,7 +43,8 @@ export async function leaksOf(installation: Installation, rest: Rest): Promise<s
 }
 
 async function heldBy(installation: Installation, rest: Rest): Promise<string[]> {
-  const { url, pid, engines } = installation;
+  const { url, daemon, engines } = installation;
+  const { pid } = daemon.life;
   const scraped = await scrape(url);
   const leaks: string[] = [];
   for (const gauge of ["active_leases", "queue_depth"]) {
@@ -54,6 +61,10 @@ async function heldBy(installation: Installation, rest: Rest): Promise<string[]>
     if (health.ready && free !== total) leaks.push(`Pool ${pool_id} has ${free} of ${total} slots free.`);
   }
   leaks.push(...moreHandles(handlesOf(pid), installation, rest));
+  const threads = threadsOf(pid);
+  if (threads > rest.threads + threadsMore)
+    leaks.push(`There are ${threads} threads, and there were ${rest.threads}.`);
+  leaks.push(...litterIn(installation.dataDir));
   const grownBytes = residentBytesOf(pid) - rest.residentBytes;
   if (grownBytes > residentMoreBytes) leaks.push(`Memory has grown by ${grownBytes >> 20} MiB.`);
   return leaks;

@@ -1,6 +1,8 @@
 // What the texts of a round are when nothing goes wrong: each made alone, byte for byte as it is streamed.
 
-import { type Place, requestOf, streamUrl, submit } from "./lives.ts";
+import { handIn } from "./hand-in.ts";
+import type { Place } from "./life.ts";
+import { requestOf, streamUrl } from "./lives.ts";
 import type { Variant } from "./plan.ts";
 import { readOnce } from "./reader.ts";
 import { Received } from "./received.ts";
@@ -22,7 +24,9 @@ export async function undisturbed(
 /** Hands a task in and reads it to its end, on one connection. */
 export async function once(url: string, request: ReturnType<typeof requestOf>): Promise<Received> {
   const received = new Received();
-  if ((await submit(url, request)) === undefined) throw new Error(`Task ${request.task_id} is refused.`);
+  const { signal } = new AbortController();
+  const admission = await handIn({ postedAtMs: [], task: {} }, request, { url, signal });
+  if (admission === undefined) throw new Error(`Task ${request.task_id} is refused.`);
   await readOnce(streamUrl(url, request.task_id), received);
   return received;
 }

@@ -4,6 +4,8 @@
 import { type IncomingHttpHeaders, type IncomingMessage, request } from "node:http";
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Absence } from "./absence.ts";
 
 export interface Reply {
   readonly status: number;
@@ -13,11 +15,42 @@ export interface Reply {
 /** A reload waits for its engines; nothing else takes so long. */
 const answeredWithinMs = 30_000;
 
-export async function ask(method: string, url: string, body?: unknown): Promise<Reply> {
+export async function ask(method: string, url: string, body?: unknown, signal?: AbortSignal): Promise<Reply> {
   const content = body === undefined ? undefined : JSON.stringify(body);
-  const response = await open(method, url, {}, content, AbortSignal.timeout(answeredWithinMs));
+  const limit = AbortSignal.timeout(answeredWithinMs);
+  const either = signal === undefined ? limit : AbortSignal.any([limit, signal]);
+  const response = await open(method, url, {}, content, either);
   return { status: response.statusCode as number, body: await text(response) };
 }
+
+/** Between two tries of somebody whose server is away. */
+const lookAgainMs = 25;
+
+/** Asks again and again as long as nobody answers. */
+export async function askUntilAnswered(
+  method: string,
+  url: string,
+  body: unknown,
+  signal: AbortSignal,
+): Promise<Reply> {
+  for (;;) {
+    try {
+      return await ask(method, url, body, signal);
+    } catch (error) {
+      await afterLoss(error, signal);
+    }
+  }
+}
+
+/** @throws what is no lost connection, and whatever it was once the signal is aborted */
+export async function afterLoss(error: unknown, signal: AbortSignal): Promise<void> {
+  const { code } = error as NodeJS.ErrnoException;
+  if (signal.aborted || code === undefined || !losses.has(code)) throw error;
+  await delay(lookAgainMs, undefined, { signal });
+}
+
+/** Nobody listens, or whoever did is gone. */
+const losses = new Set(["ECONNREFUSED", "ECONNRESET", "EPIPE"]);
 
 /** @throws Error where the answer is no 2xx */
 export async function askJson<T>(method: string, url: string, body?: unknown): Promise<T> {
@@ -46,28 +79,40 @@ export function open(
 
 export interface CutFetch {
   readonly fetch: typeof globalThis.fetch;
-  /** Streams that were taken up again and answered. */
-  readonly resumes: () => number;
+  /** When streams were taken up again that were then answered, and when tasks were handed in. */
+  readonly resumedAtMs: readonly number[];
+  readonly postedAtMs: readonly number[];
+  /** Answers that say of a task of this client that there is none. */
+  readonly unknown: () => number;
 }
 
 /** A fetch whose first streams each break off after so many bytes, for clients with a reader of their own. */
-export function cutFetch(cuts: readonly number[]): CutFetch {
+export function cutFetch(cuts: readonly number[], absence: Absence): CutFetch {
   const left = [...cuts];
-  let resumes = 0;
+  const resumedAtMs: number[] = [];
+  const postedAtMs: number[] = [];
+  let unknown = 0;
   const fetch = async (input: string | URL | Request, init: RequestInit = {}): Promise<Response> => {
     const headers = Object.fromEntries(new Headers(init.headers));
     const body = init.body === undefined || init.body === null ? undefined : String(init.body);
     const method = init.method ?? "GET";
+    const atMs = performance.now();
+    if (method === "POST" && String(input).endsWith("/v1/tasks")) postedAtMs.push(atMs);
     const response = await open(method, String(input), headers, body, init.signal ?? undefined);
     const status = response.statusCode as number;
-    if (status === 200 && headers["last-event-id"] !== undefined) resumes += 1;
+    if (status === 200 && headers["last-event-id"] !== undefined) resumedAtMs.push(atMs);
+    if (status === 404) unknown += 1;
     const isStream = response.headers["content-type"]?.startsWith("text/event-stream") === true;
+    if (isStream) {
+      absence.came();
+      response.once("close", () => absence.left());
+    }
     const cut = isStream ? left.shift() : undefined;
     const bytes = cut === undefined ? response : Readable.from(until(response, cut));
     const content = status === 204 ? null : (Readable.toWeb(bytes) as unknown as ReadableStream<Uint8Array>);
     return new Response(content, { status, headers: pairsOf(response.headers) });
   };
-  return { fetch, resumes: () => resumes };
+  return { fetch, resumedAtMs, postedAtMs, unknown: () => unknown };
 }
 
 async function* until(response: IncomingMessage, bytes: number): AsyncGenerator<Buffer> {

@@ -33,8 +33,8 @@ export const mutants: readonly Mutant[] = [
   },
   {
     breaks: "budgets are reserved before anything is spent",
-    file: "admission/submit.ts",
-    find: "reserve(admission.reservation, [tenant, session]);",
+    file: "admission/enrol.ts",
+    find: "reserve(facts.reserved, session === undefined ? [tenant] : [tenant, session]);",
     replace: "",
   },
   {
@@ -70,7 +70,7 @@ export const mutants: readonly Mutant[] = [
   {
     breaks: "a lost task goes on",
     file: "attempts/lost.ts",
-    find: "enqueueReturned(core, found.set, live);",
+    find: "enqueueReturned(core, set, live);",
     replace: "",
   },
   {

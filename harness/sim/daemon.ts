@@ -1,10 +1,11 @@
 // Whoever holds the core: numbers events, keeps its timers, performs its effects in their order, and can be
-// stopped and started again from a snapshot. On every start it also proves that an older snapshot and the
-// events since lead to exactly the same state and effects.
+// stopped and started again, from a snapshot or from facts. On every stop it also proves that an older
+// snapshot and the events since lead to exactly the same state and effects.
 
 import assert from "node:assert/strict";
-import { type Effect, type Event, Orchestrator, type Snapshot } from "@llama-orch/core";
+import { type Effect, type Event, Orchestrator, type Snapshot, type Survived } from "@llama-orch/core";
 import type { Clock, Planned } from "./clock.ts";
+import { type Delivered, Facts } from "./facts.ts";
 import { hash } from "./random.ts";
 
 export type Body<E = Event> = E extends Event ? Omit<E, "seq" | "nowMs"> : never;
@@ -20,6 +21,7 @@ export interface DaemonOptions {
   readonly clock: Clock;
   readonly witness: Witness;
   readonly perform: (effect: Effect) => void;
+  readonly streamOf: (jobId: string) => Delivered | undefined;
 }
 
 /** Events between two snapshots that are kept to prove a replay. */
@@ -30,6 +32,7 @@ const eventsMax = 60_000;
 
 export class Daemon {
   core: Orchestrator;
+  readonly facts: Facts;
   readonly #options: DaemonOptions;
   readonly #timers = new Map<string, Planned>();
   #up = true;
@@ -43,6 +46,7 @@ export class Daemon {
   constructor(options: DaemonOptions) {
     this.#options = options;
     this.core = new Orchestrator(options.seed);
+    this.facts = new Facts(options.streamOf);
     this.#base = { snapshot: this.core.snapshot(), digest: 0 };
   }
 
@@ -63,7 +67,8 @@ export class Daemon {
   say(body: Body): readonly Effect[] {
     if (!this.#up) return [];
     if (this.#seq >= eventsMax) throw new Error(`After ${eventsMax} events there is still no rest.`);
-    const event = { seq: ++this.#seq, nowMs: this.#options.clock.nowMs, ...body } as Event;
+    const { nowMs } = this.#options.clock;
+    const event = { seq: ++this.#seq, nowMs, ...body, ...this.#remembered(body, nowMs) } as Event;
     if (event.type !== "TimerFired") this.#note(`> ${JSON.stringify(event)}`);
     else this.#note(`> ${event.nowMs} timer ${event.timer}`);
     this.#journal.push(event);
@@ -72,10 +77,18 @@ export class Daemon {
     const effects = this.core.handle(event);
     for (const effect of effects) this.#take(effect);
     this.core.assertInvariants();
+    this.facts.keep(event, effects, this.core);
     witness.after(event, effects, this.core);
     if (this.#journal.length >= eventsPerSnapshot) this.#rebase();
     for (const effect of effects) this.#perform(effect);
     return effects;
+  }
+
+  /** What the edge looks up before it hands a task in. */
+  #remembered(body: Body, nowMs: number) {
+    if (body.type !== "TaskSubmitted") return undefined;
+    const remembered = this.facts.remembered(body.task.tenantId, body.task.taskId, nowMs);
+    return remembered === undefined ? undefined : { remembered };
   }
 
   #take(effect: Effect): void {
@@ -139,11 +152,26 @@ export class Daemon {
       snapshot,
       "A restored state is not the one that was written down.",
     );
+    this.#goOn();
+    this.say({ type: "Restarted" });
+  }
+
+  /** From facts alone: what was decided stands, and what was learnt is forgotten. */
+  recover(): Survived {
+    const survived = JSON.parse(JSON.stringify(this.facts.survived())) as Survived;
+    this.core = Orchestrator.recover(survived, this.#options.seed);
+    const { jobs } = this.core.state;
+    const left = survived.tasks.map(({ jobId }) => jobId).sort();
+    assert.deepEqual([...jobs.keys()].sort(), left, "Not every task came back.");
+    this.#goOn();
+    return survived;
+  }
+
+  #goOn(): void {
     this.core.assertInvariants();
     this.#up = true;
     for (const [timer, atMs] of this.core.state.timers) this.#setTimer(timer, atMs);
     this.#rebase();
-    this.say({ type: "Restarted" });
   }
 
   #proveReplay(): void {

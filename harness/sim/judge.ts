@@ -135,6 +135,20 @@ export class Judge implements Witness {
     }
   }
 
+  /**
+   * The process went and only facts are left: attempts of tasks that were over have ended with it, and how
+   * often a task was tried is known no more.
+   */
+  processGone(): void {
+    for (const found of this.cases.values()) {
+      found.faults = 0;
+      if (found.outcome === undefined || found.attempt === undefined) continue;
+      const told = this.#told.get(keyOf(found.attempt));
+      if (told !== undefined && told.epoch === found.attempt.epoch) told.running--;
+      found.attempt = undefined;
+    }
+  }
+
   #hearReplica(report: ReplicaReported, core: Orchestrator): void {
     const key = `${report.poolId}/${report.replicaId}`;
     const known = this.#told.get(key);
@@ -297,7 +311,9 @@ export class Judge implements Witness {
       assert.equal(others.length, 0, `The refusal of ${key} has effects.`);
     }
     const known = this.#byTask.get(key);
-    if (known !== undefined && known.accepted.jobId !== event.jobId) this.#checkRepeat(event, known, answer);
+    if (known !== undefined && known.accepted.jobId !== event.jobId) {
+      this.#checkRepeat(event, known, answer, core.state.settings.rememberMs);
+    }
     if (answer?.type !== "AcceptTask") return;
     const pool = core.state.pools.get(answer.poolId);
     const waited = before.waiting.get(answer.poolId) ?? 0;
@@ -319,8 +335,9 @@ export class Judge implements Witness {
     event: Extract<Event, { type: "TaskSubmitted" }>,
     known: Case,
     answer: Effect | undefined,
+    rememberMs: number,
   ): void {
-    const forgotten = known.endedAtMs !== undefined && answer?.type !== "RepeatAnswer";
+    const forgotten = event.nowMs - (known.endedAtMs ?? event.nowMs) > rememberMs;
     if (forgotten && answer?.type !== "RefuseTask") return;
     if (event.fingerprint !== known.fingerprint) {
       assert(answer?.type === "RefuseTask", `Another task under the name of ${known.accepted.jobId}.`);

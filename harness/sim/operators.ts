@@ -27,6 +27,11 @@ export class Operators {
     this.#settings = options.mix.settings;
   }
 
+  /** What is configured now. */
+  get settings(): Settings {
+    return this.#settings;
+  }
+
   begin(): void {
     const { mix, daemon, random } = this.#options;
     const { acts, settings, load } = mix;

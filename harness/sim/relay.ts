@@ -2,7 +2,13 @@
 // skips what a replay repeats, drops what comes after a closed gate, watches for silence, and reports how
 // attempts end.
 
-import { type AttemptEnded, type DispatchAttempt, type Ending, overdue } from "@llama-orch/core";
+import {
+  type AttemptEnded,
+  type DispatchAttempt,
+  type Ending,
+  overdue,
+  type SurvivingTask,
+} from "@llama-orch/core";
 import type { Clock, Planned } from "./clock.ts";
 import type { Engine, Failure, Listener, Order } from "./engine.ts";
 import type { Link } from "./link.ts";
@@ -305,15 +311,30 @@ export class Relay {
     this.#attempts = new Map();
   }
 
+  /**
+   * Another process takes a stream over, knowing no more of it than was written down. What readers have stays
+   * as it is, since they compare; where nobody has anything, it begins anew.
+   */
+  takeOver({ jobId, sentTo, frames, tokensOut, wasRead }: SurvivingTask): void {
+    const stream = this.streams.get(jobId) as Stream;
+    if (sentTo?.determinism !== "strict") return;
+    stream.tokensOut = tokensOut;
+    if (wasRead || frames > 0) return;
+    stream.frames.length = 0;
+    stream.by.length = 0;
+    stream.prefix = 0;
+    stream.computes.clear();
+  }
+
   /** What a restarted process reports of an attempt that its predecessor was running. */
-  lostWithProcess(jobId: string, attempt: number): Omit<AttemptEnded, "seq" | "nowMs"> {
+  lostWithProcess(jobId: string, attempt: number, known?: number): Omit<AttemptEnded, "seq" | "nowMs"> {
     const stream = this.streams.get(jobId) as Stream;
     return {
       type: "AttemptEnded",
       jobId,
       attempt,
       ending: { kind: "lost", reason: "restart", message: "The orchestrator was restarted." },
-      frames: stream.frames.length,
+      frames: known ?? stream.frames.length,
       continuable: stream.prompt.seed % 16 !== 0,
       tokensOut: stream.tokensOut,
       attemptTokens: 0,

@@ -15,6 +15,9 @@ import { Random } from "./random.ts";
 import { Relay, type Stream } from "./relay.ts";
 import { count, type Tally } from "./tally.ts";
 
+/** After so long a replica that did not report is not there. */
+const unheardMs = 60_000;
+
 export class World {
   readonly mix: Mix;
   readonly clock = new Clock();
@@ -41,6 +44,7 @@ export class World {
       clock,
       witness: this.judge,
       perform: (effect) => this.#perform(effect),
+      streamOf: (jobId) => this.relay.streams.get(jobId),
     });
     this.relay = new Relay({
       clock,
@@ -158,6 +162,7 @@ export class World {
     daemon.stop();
     relay.die();
     clock.after(downMs, () => {
+      if (downMs % 3 === 0) return this.#recover();
       daemon.start();
       // All of them first: what is placed in the meantime is not lost.
       const lost = [...daemon.core.state.jobs.values()].flatMap(({ jobId, place }) =>
@@ -166,6 +171,35 @@ export class World {
       for (const body of lost) daemon.say(body);
       this.clients.reconnect();
     });
+  }
+
+  /** From facts alone, in the order in which a daemon does it. */
+  #recover(): void {
+    const { daemon, relay, judge, operators, clients, clock } = this;
+    count(this.faults, "recovery");
+    const { tasks } = daemon.recover();
+    judge.processGone();
+    for (const task of tasks) relay.takeOver(task);
+    daemon.say({ type: "Configured", settings: operators.settings });
+    for (const event of daemon.facts.retold()) daemon.say(event);
+    for (const { jobId, sentTo, frames } of tasks) {
+      if (sentTo !== undefined) daemon.say(relay.lostWithProcess(jobId, sentTo.attempt, frames));
+    }
+    daemon.say({ type: "Restarted" });
+    for (const { jobId } of tasks) assertNotHomeless(jobId, judge.cases.get(jobId)?.outcome);
+    clients.reconnect();
+    clock.after(unheardMs, () => this.#removeUnheard());
+  }
+
+  /** Replicas that an earlier process knew and nobody has announced since. */
+  #removeUnheard(): void {
+    const { daemon } = this;
+    if (!daemon.isUp) return;
+    for (const { id: poolId, replicas } of daemon.core.state.pools.values()) {
+      for (const { replicaId, epoch } of [...replicas.values()]) {
+        if (epoch < 0) daemon.say({ type: "ReplicaRemoved", poolId, replicaId, reason: "restart" });
+      }
+    }
   }
 
   begin(): void {
@@ -204,6 +238,12 @@ export class World {
     }
     clock.runUntil(clock.nowMs + daemon.core.state.settings.session.ttlMs + 130_000);
   }
+}
+
+/** Nobody has reported yet, so nobody can say that no pool serves a task any more. */
+function assertNotHomeless(jobId: string, end: Extract<Effect, { type: "EndTask" }> | undefined): void {
+  const code = end?.outcome.kind === "failed" ? end.outcome.code : undefined;
+  if (code === "POOL_UNAVAILABLE") throw new Error(`Task ${jobId} was given up before a replica reported.`);
 }
 
 function stuck({ core }: Daemon): string {

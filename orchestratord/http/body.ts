@@ -59,20 +59,28 @@ function collect(request: IncomingMessage, limitBytes: number): Promise<Buffer> 
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
-    const settle = (error?: OrchError) => {
-      request.off("data", onData).off("end", onEnd).off("close", onClose).off("error", onClose);
-      if (error === undefined) resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks));
-      else reject(error);
-    };
-    const onData = (chunk: Buffer) => {
+    let settled = false;
+    // The listeners go with the request; taking them away one by one would cost more than they do.
+    request.on("data", (chunk: Buffer) => {
       bytes += chunk.length;
-      if (bytes > limitBytes) settle(tooLarge(limitBytes));
-      else chunks.push(chunk);
+      if (settled) return;
+      if (bytes <= limitBytes) chunks.push(chunk);
+      else fail(tooLarge(limitBytes));
+    });
+    request.on("end", () => {
+      settled = true;
+      const whole = chunks.splice(0);
+      resolve(whole.length === 1 ? (whole[0] as Buffer) : Buffer.concat(whole));
+    });
+    const fail = (error: OrchError) => {
+      settled = true;
+      chunks.length = 0;
+      reject(error);
     };
-    const onEnd = () => settle();
-    const onClose = () =>
-      settle(new OrchError("INVALID_PARAMS", "The connection ended before the body did."));
-    request.on("data", onData).on("end", onEnd).on("close", onClose).on("error", onClose);
+    const onClose = () => {
+      if (!settled) fail(new OrchError("INVALID_PARAMS", "The connection ended before the body did."));
+    };
+    request.on("close", onClose).on("error", onClose);
   });
 }
 

@@ -4,12 +4,12 @@ import { lookup } from "node:dns/promises";
 import type { Server as HttpServer, RequestListener } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { OrchError } from "@llama-orch/contract";
-import fastify, { type FastifyInstance } from "fastify";
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import type { Clock } from "../clock.ts";
 import type { Dispatch, HttpConfig } from "./dispatch.ts";
 import type { Limits } from "./limits.ts";
 import { createNodeServer } from "./node-server.ts";
-import { answerMalformed } from "./reply.ts";
+import { answerMalformed, jsonType } from "./reply.ts";
 import type { ServedRoute } from "./routes.ts";
 
 export interface Registered {
@@ -100,18 +100,25 @@ function buildRouter(
 }
 
 function registerRoute(app: FastifyInstance, dispatch: Dispatch, route: ServedRoute): void {
+  const serve = ({ raw, params, query }: FastifyRequest, reply: FastifyReply) => {
+    reply.hijack();
+    dispatch.serve(route, {
+      request: raw,
+      response: reply.raw,
+      params: params as { id?: string },
+      query: query as Record<string, unknown>,
+    });
+  };
   app.route({
     method: route.row.method,
     url: route.row.path.replaceAll(/\{(\w+)\}/g, ":$1"),
-    handler: ({ raw, params, query }, reply) => {
-      reply.hijack();
-      dispatch.serve(route, {
-        request: raw,
-        response: reply.raw,
-        params: params as { id?: string },
-        query: query as Record<string, unknown>,
-      });
+    // What the framework does for bodies is dear, and would only add its verdict on an unusual Content-Type.
+    onRequest(request, reply, done) {
+      const type = request.raw.headers["content-type"];
+      if (type === undefined || type === jsonType) serve(request, reply);
+      else done();
     },
+    handler: serve,
   });
 }
 
@@ -119,11 +126,12 @@ function registerRoute(app: FastifyInstance, dispatch: Dispatch, route: ServedRo
 function countOpen(server: HttpServer): { none(): Promise<void> } {
   let open = 0;
   let onNone: (() => void) | undefined;
+  const onClose = () => {
+    if (--open === 0) onNone?.();
+  };
   server.on("request", (_request, response) => {
     open++;
-    response.once("close", () => {
-      if (--open === 0) onNone?.();
-    });
+    response.on("close", onClose);
   });
   return {
     none: () =>

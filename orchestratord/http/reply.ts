@@ -19,7 +19,7 @@ export interface Wire {
   readonly held: Held;
 }
 
-const jsonType = "application/json";
+export const jsonType = "application/json";
 const noHeaders: readonly string[] = [];
 
 export function sendJson(wire: Wire, status: number, body: string, headers = noHeaders): void {

@@ -3,18 +3,19 @@ import { test } from "node:test";
 import { OrchError } from "@llama-orch/contract";
 import { FakeClock } from "../fixtures/fake-clock.ts";
 import { HeldStore } from "../fixtures/held-store.ts";
-import { keepEndedMs, rememberMs, storeConformance } from "./store.conformance.ts";
+import { admitted } from "./fixtures/facts.ts";
+import { endedMax, keepEndedMs, rememberMs, storeConformance } from "./store.conformance.ts";
 import { WatchedStore } from "./watched.ts";
 
 function watched() {
   const clock = new FakeClock();
-  const disk = new HeldStore({ nowMs: () => clock.nowMs(), keepEndedMs, rememberMs });
+  const disk = new HeldStore({ nowMs: () => clock.nowMs(), keepEndedMs, rememberMs, endedMax });
   const heard: boolean[] = [];
   const store = new WatchedStore({ store: disk, clock, onFull: (full) => heard.push(full) });
   return { clock, disk, heard, store };
 }
 
-const fact = { fact: "drained", poolId: "p", deadlineAtMs: 1 } as const;
+const fact = { fact: "drained", poolId: "p", sinceMs: 0, deadlineAtMs: 1 } as const;
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 storeConformance("store that is watched", async (run) => {
@@ -36,7 +37,9 @@ test("a store that refuses says so in the words of the contract, and is told onc
   assert.deepEqual(heard, [true]);
   disk.refuses = () => false;
   await store.commit([fact]);
-  await store.commit([fact]);
+  assert.deepEqual(heard, [true]);
+  await store.commit([admitted("j")]);
+  await store.commit([admitted("k")]);
   assert.deepEqual(heard, [true, false]);
 });
 

@@ -2,8 +2,8 @@
 // on. Every refusal leaves here as the one error that clients know. Nothing is kept or tried again here.
 
 import { AssertionError } from "node:assert/strict";
-import { OrchError } from "@llama-orch/contract";
 import type { Clock, Timer } from "../clock.ts";
+import { isStorageRefusal, storageRefusal } from "./refusal.ts";
 import type { Fact, Store } from "./store.ts";
 
 export interface WatchedStoreOptions {
@@ -26,15 +26,21 @@ export class WatchedStore implements Store {
     this.#options = options;
   }
 
+  recover() {
+    return this.#options.store.recover();
+  }
+
   async commit(facts: readonly Fact[]): Promise<void> {
     try {
       await this.#options.store.commit(facts);
     } catch (error) {
       if (error instanceof AssertionError) throw error;
       this.#learn(true);
-      throw isStorage(error) ? error : unwritable(error);
+      if (isStorageRefusal(error)) throw error;
+      throw storageRefusal(error instanceof Error ? error.message : String(error), error);
     }
-    this.#learn(false);
+    // What ends or changes something may be kept while nothing new can be.
+    if (facts.length === 0 || facts.some(({ fact }) => fact === "admitted")) this.#learn(false);
   }
 
   body(jobId: string) {
@@ -47,6 +53,15 @@ export class WatchedStore implements Store {
 
   transcript(tenantId: string | undefined, taskId: string) {
     return this.#options.store.transcript(tenantId, taskId);
+  }
+
+  sweep(nowMs: number) {
+    return this.#options.store.sweep(nowMs);
+  }
+
+  async makeRoom(): Promise<void> {
+    await this.#options.store.makeRoom();
+    this.#learn(true);
   }
 
   async close(): Promise<void> {
@@ -76,13 +91,4 @@ export class WatchedStore implements Store {
       if (!this.#closed) this.#askLater();
     }
   }
-}
-
-const isStorage = (error: unknown): boolean =>
-  error instanceof OrchError && error.code === "POOL_UNAVAILABLE" && error.details.policy_label === "storage";
-
-function unwritable(cause: unknown): OrchError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  const message = `The store cannot be written (${reason}). Make room on its disk, then send this again.`;
-  return new OrchError("POOL_UNAVAILABLE", message, { policy_label: "storage", retry_after_ms: 30_000 });
 }

@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { OrchError, parseFrameId, type StreamPosition } from "@llama-orch/contract";
+import { OrchError } from "@llama-orch/contract";
 import {
   endFrame,
+  errorFrame,
   eventsIn,
+  followed,
   metricsFrame,
+  positionIn,
   type Stage,
   staged,
   startedFrame,
@@ -12,20 +15,6 @@ import {
   texts,
   tokensIn,
 } from "./fixtures/stage.ts";
-import type { TaskStream } from "./task-stream.ts";
-
-const plain = { verbose: false };
-
-function followed(stream: TaskStream, position?: StreamPosition, room?: number): TestSink {
-  const sink = new TestSink(room);
-  stream.follow(position, sink, plain);
-  return sink;
-}
-
-/** The id of the frame that holds a token. */
-function idOf(text: string, index: number): string {
-  return new RegExp(`^id: (${index}-[0-9a-f]{8})$`, "m").exec(text)?.[1] as string;
-}
 
 const isInvalid = (error: unknown): boolean =>
   error instanceof OrchError && error.code === "INVALID_PARAMS" && error.message.startsWith("Last-Event-ID");
@@ -39,8 +28,8 @@ test(
     stream.tokens(texts("a", "b", "c"));
     stream.metrics(metricsFrame, metricsFrame);
     stream.tokens(texts("d"));
-    for (const position of [parseFrameId(idOf(whole.text, 1)), { index: 1 }]) {
-      const back = followed(stream, position as StreamPosition);
+    for (const position of [positionIn(whole.text, 1), { index: 1 }]) {
+      const back = followed(stream, position);
       assert.ok(whole.text.endsWith(back.text));
       assert.deepEqual(eventsIn(back.text), ["token", "metrics", "token"]);
     }
@@ -49,6 +38,32 @@ test(
     stream.end(endFrame);
     assert.deepEqual(eventsIn(followed(stream, { index: 3 }).text), ["end"]);
     assert.deepEqual(eventsIn(followed(stream, { index: 99 }).text), ["end"]);
+  }),
+);
+
+test(
+  "who can prove more of a stream than a whole one has is told so, and gets no end of it",
+  staged(({ open }) => {
+    const twin = open();
+    const whole = followed(twin);
+    twin.started(startedFrame);
+    twin.tokens(texts("a", "b", "c"));
+    const position = positionIn(whole.text, 2);
+    for (const end of [endFrame, { ...endFrame, canceled: true }, errorFrame]) {
+      const stream = open();
+      stream.started(startedFrame);
+      stream.tokens(texts("a"));
+      const ahead = followed(stream, position);
+      if ("code" in end) stream.error(end);
+      else stream.end(end);
+      if (end === endFrame) {
+        assert.deepEqual([ahead.state, ahead.text], ["destroyed", ""]);
+        assert.throws(() => followed(stream, position), isInvalid);
+      } else {
+        assert.deepEqual(eventsIn(ahead.text), eventsIn(followed(stream, position).text));
+        assert.equal(eventsIn(ahead.text).length, 1);
+      }
+    }
   }),
 );
 
@@ -73,7 +88,7 @@ test(
     twin.tokens(texts("a", "b", "c", "d"));
     const stream = open();
     const ahead = followed(stream, { index: 2 });
-    const proven = followed(stream, parseFrameId(idOf(whole.text, 2)) as StreamPosition);
+    const proven = followed(stream, positionIn(whole.text, 2));
     const wrong = followed(stream, { index: 2, digest: "00000000" });
     stream.started(startedFrame);
     stream.tokens(texts("a", "b"));
@@ -93,7 +108,7 @@ test(
   "every change of the number of readers is told",
   staged(({ open, readers }) => {
     const stream = open();
-    const reader = stream.follow(undefined, new TestSink(), plain);
+    const reader = stream.follow(undefined, new TestSink(), { verbose: false });
     followed(stream);
     reader.close();
     reader.close();

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
 import { samplerProfiles } from "@llama-orch/contract";
 import { EngineError, type EngineLoss } from "@llama-orch/engines/adapter";
 import { limits, lostAfter, request, run, typesOf } from "./fixtures/attempt.ts";
@@ -49,6 +50,24 @@ test(
     await engine.ends();
     await ended();
     assert.deepEqual(eventsIn(sink.text), ["started", "token", "metrics"]);
+  }),
+);
+
+test(
+  "nothing is delivered before it is written down where the attempt was sent, and then all of it",
+  staged(async (stage) => {
+    const writing = Promise.withResolvers<void>();
+    const { engine, sink, reports, ended } = run(stage, { written: writing.promise });
+    const said = engine.says("a");
+    await turn();
+    assert.equal(tokensIn(sink.text), "");
+    assert.deepEqual(typesOf(reports), ["AttemptStarted"]);
+    writing.resolve();
+    await said;
+    await engine.says("b");
+    await engine.ends();
+    await ended();
+    assert.equal(tokensIn(sink.text), "ab");
   }),
 );
 
@@ -251,6 +270,7 @@ test(
       signal: controller.signal,
       stream,
       dispatch,
+      written: Promise.resolve(),
       onTokens: () => {},
       clock: stage.clock,
     };

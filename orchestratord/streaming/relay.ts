@@ -3,6 +3,7 @@
 // time, and reports how the attempt ended. Whether there will be another is the core's business.
 
 import assert, { AssertionError } from "node:assert/strict";
+import type { ResolvedSampling } from "@llama-orch/contract";
 import {
   type AttemptEnded,
   type AttemptProgressed,
@@ -41,6 +42,11 @@ export interface RelayOptions {
   readonly signal: AbortSignal;
   readonly stream: TaskStream;
   readonly dispatch: Pick<DispatchAttempt, "jobId" | "attempt" | "resume" | "limits">;
+  /**
+   * Nothing is delivered before: another process must know where this was sent, or it could not tell that
+   * readers have something of it. The engine works meanwhile.
+   */
+  readonly written: Promise<void>;
   report(report: AttemptReport): void;
   /** Once per batch: tokens that became visible, repeated ones not counted again. */
   onTokens(count: number): void;
@@ -82,6 +88,7 @@ class RunningAttempt {
   /** What it ends with, decided here and not by the engine. */
   #verdict: Ending | undefined;
   #isOver = false;
+  #isWritten = false;
   #watch: Timer | undefined;
   #patience: Timer | undefined;
   #giveUp: (ending: Ending) => void = () => {};
@@ -91,8 +98,8 @@ class RunningAttempt {
     const { stream, dispatch, clock } = o;
     const isFirst = dispatch.resume === null;
     assert(
-      !isFirst || stream.frames === 0,
-      `Task ${dispatch.jobId} starts anew after ${stream.frames} frames.`,
+      !isFirst || stream.promisedFrames === 0,
+      `Task ${dispatch.jobId} starts anew after ${stream.promisedFrames} frames.`,
     );
     this.#startedAtMs = clock.nowMs();
     this.#progressedAtMs = this.#startedAtMs;
@@ -141,6 +148,7 @@ class RunningAttempt {
     const { adapter, request } = this.#o;
     try {
       for await (const batch of adapter.submit(request, this.#engine.signal)) {
+        if (!this.#isWritten) await this.#untilWritten();
         if (this.#isOver) break;
         if (this.#verdict === undefined) this.#take(batch);
       }
@@ -154,9 +162,15 @@ class RunningAttempt {
     return this.#judge();
   }
 
+  async #untilWritten(): Promise<void> {
+    await this.#o.written;
+    this.#isWritten = true;
+  }
+
   /** A replay that ends early has made other text, too. */
   #judge(): Ending {
-    return this.#replayed?.isComplete === false ? { kind: "mismatch" } : { kind: "done" };
+    const isShort = this.#replayed?.isComplete === false || this.#o.stream.isOwing;
+    return isShort ? { kind: "mismatch" } : { kind: "done" };
   }
 
   #take(batch: TokenBatch): void {
@@ -173,7 +187,7 @@ class RunningAttempt {
     if (nowMs - this.#progressedAtMs < progressEveryMs) return;
     this.#progressedAtMs = nowMs;
     const { jobId, attempt } = this.#o.dispatch;
-    const { frames, digest } = stream;
+    const { promisedFrames: frames, promisedDigest: digest } = stream;
     this.#o.report({ type: "AttemptProgressed", jobId, attempt, tokens: this.#tokens, frames, digest });
   }
 
@@ -186,15 +200,19 @@ class RunningAttempt {
       fresh = compared.fresh;
       if (fresh.length > 0) this.#replayed = undefined;
     }
-    if (fresh.length > 0) this.#count(fresh);
-    return true;
+    return fresh.length === 0 || this.#count(fresh);
   }
 
-  #count(fresh: readonly EngineFrame[]): void {
+  /** False where they are not what an earlier process has promised. */
+  #count(fresh: readonly EngineFrame[]): boolean {
     const { stream, onTokens } = this.#o;
     const before = stream.tokensOut;
-    stream.tokens(fresh, Math.max(before, this.#tokensBefore + this.#tokens));
+    const wasOwing = stream.isOwing;
+    if (!stream.tokens(fresh, Math.max(before, this.#tokensBefore + this.#tokens))) return false;
     if (stream.tokensOut > before) onTokens(stream.tokensOut - before);
+    // What was promised is made again whatever it takes; from here on time counts.
+    if (wasOwing && !stream.isOwing) this.#rewatch();
+    return true;
   }
 
   /** Tokens after the last one with text were delivered as well: there was nothing to see. */
@@ -218,22 +236,23 @@ class RunningAttempt {
   #rewatch(): void {
     this.#watch?.cancel();
     if (this.#verdict !== undefined || this.#end !== undefined) return;
-    const { clock, dispatch } = this.#o;
+    const { clock, dispatch, stream } = this.#o;
     const { firstTokenMs, idleMs, wallMs, budgetMs } = dispatch.limits;
     const startedAtMs = this.#startedAtMs;
     const silentAtMs = this.#lastAtMs === undefined ? startedAtMs + firstTokenMs : this.#lastAtMs + idleMs;
     const wallAtMs = startedAtMs + (wallMs ?? Number.POSITIVE_INFINITY);
-    const spentAtMs = (this.#firstAtMs ?? Number.POSITIVE_INFINITY) + (budgetMs ?? Number.POSITIVE_INFINITY);
+    const counted = stream.isOwing ? undefined : this.#firstAtMs;
+    const spentAtMs = (counted ?? Number.POSITIVE_INFINITY) + (budgetMs ?? Number.POSITIVE_INFINITY);
     const waitMs = Math.max(1, Math.min(silentAtMs, wallAtMs, spentAtMs) - clock.nowMs());
     this.#watch = clock.after(waitMs, () => this.#look());
   }
 
   #look(): void {
-    const { clock, dispatch, report } = this.#o;
+    const { clock, dispatch, report, stream } = this.#o;
     const { jobId, attempt, limits } = dispatch;
     const nowMs = clock.nowMs();
     const budgetMs = limits.budgetMs ?? Number.POSITIVE_INFINITY;
-    if (this.#firstAtMs !== undefined && nowMs - this.#firstAtMs >= budgetMs) {
+    if (this.#firstAtMs !== undefined && nowMs - this.#firstAtMs >= budgetMs && !stream.isOwing) {
       return this.#stop({ kind: "done" });
     }
     const watched = { startedAtMs: this.#startedAtMs, lastTokenAtMs: this.#lastAtMs, nowMs };
@@ -242,7 +261,7 @@ class RunningAttempt {
   }
 
   #ended(ending: Ending): AttemptReport {
-    const { stream, dispatch, clock } = this.#o;
+    const { stream, dispatch, clock, request } = this.#o;
     const nowMs = clock.nowMs();
     const firstAtMs = this.#firstAtMs ?? nowMs;
     const decodeMs = Math.min(this.#end?.decodeMs ?? nowMs - firstAtMs, dispatch.limits.budgetMs ?? Infinity);
@@ -251,8 +270,8 @@ class RunningAttempt {
       jobId: dispatch.jobId,
       attempt: dispatch.attempt,
       ending,
-      frames: stream.frames,
-      continuable: this.#isContinuable(),
+      frames: stream.promisedFrames,
+      continuable: continuable(stream, request.sampling),
       tokensOut: stream.tokensOut,
       attemptTokens: this.#tokens,
       promptTokens: this.#end?.promptTokens ?? 0,
@@ -260,17 +279,21 @@ class RunningAttempt {
       decodeMs: Math.round(decodeMs),
     };
   }
+}
 
-  /** A grammar and a stop string in the making are states of the engine that ids do not carry over. */
-  #isContinuable(): boolean {
-    const { stream, request } = this.#o;
-    const { stop, json_schema } = request.sampling;
-    if (!stream.hasExactIds || json_schema !== undefined) return false;
-    const longest = Math.max(0, ...stop.map((one) => one.length));
-    if (longest === 0) return true;
-    const tail = stream.tail(longest - 1);
-    return !stop.some((one) => isPartlyAtEnd(one, tail));
-  }
+/**
+ * Whether what readers have is all that another engine must know to go on with exactly it. A grammar and a
+ * stop string in the making are states of the engine that ids do not carry over.
+ */
+export function continuable(
+  stream: Pick<TaskStream, "hasExactIds" | "tail">,
+  { stop, json_schema }: Pick<ResolvedSampling, "stop" | "json_schema">,
+): boolean {
+  if (!stream.hasExactIds || json_schema !== undefined) return false;
+  const longest = Math.max(0, ...stop.map((one) => one.length));
+  if (longest === 0) return true;
+  const tail = stream.tail(longest - 1);
+  return !stop.some((one) => isPartlyAtEnd(one, tail));
 }
 
 function isPartlyAtEnd(stop: string, text: string): boolean {

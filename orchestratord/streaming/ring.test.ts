@@ -18,14 +18,14 @@ function refusable(use: (parts: { ring: Ring; appended: number[]; refuse(yes: bo
   const segments = Segments.open({ folder, segmentBytes: 1, onFailure: () => {} });
   const appended: number[] = [];
   const watched = Object.assign(Object.create(segments) as Segments, {
-    append: (bytes: Uint8Array) => {
-      appended.push(bytes.length);
-      return segments.append(bytes);
+    append: (...args: Parameters<Segments["append"]>) => {
+      appended.push(args[0].length);
+      return segments.append(...args);
     },
     read: (extent: Parameters<Segments["read"]>[0]) => segments.read(extent),
     free: (extent: Parameters<Segments["free"]>[0]) => segments.free(extent),
   });
-  const ring = new Ring({ roomBytes, segments: watched });
+  const ring = new Ring({ roomBytes, segments: watched, label: "" });
   const refuse = (yes: boolean) =>
     yes ? renameSync(folder, `${folder}-gone`) : renameSync(`${folder}-gone`, folder);
   try {

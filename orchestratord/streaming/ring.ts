@@ -1,27 +1,22 @@
 // The text of one stream: the newest frames in memory, older ones in the segment log, all of it readable at
-// any place. A place counts characters of the plain text (without what `verbose` adds). It knows nothing of
-// readers or of what a frame means beyond where it ends.
+// any place. A place counts characters of the plain text (without what `verbose` adds). Of a stream that is
+// to survive the process everything is in the log as it comes. It knows nothing of readers or of what a frame
+// means beyond where it ends.
 
 import { batchText, piecesOf, readFrames } from "./frame-text.ts";
 import type { Piece } from "./reader.ts";
+import { beginning, type Mark, type Stretch } from "./segment-record.ts";
 import type { Extent, Segments } from "./segments.ts";
-
-/** Frames that came together. */
-export interface Entry {
-  readonly text: string;
-  /** Set for metrics alone: what a verbose reader gets instead. */
-  readonly verbose?: string | undefined;
-  /** Token indexes it holds. */
-  readonly count: number;
-  /** All ids of its tokens, where the engine told them. */
-  readonly ids?: readonly number[] | undefined;
-  readonly atMs: number;
-}
+import { decode, type Entry, encode } from "./stored-entries.ts";
 
 interface Kept extends Entry {
   readonly at: number;
   /** Token indexes up to and with this entry. */
   readonly upTo: number;
+  /** How the stream stands after it; undefined where it is not to survive. */
+  mark: Mark | undefined;
+  /** Its record in the log, as long as no larger one holds it, too. */
+  extent: Extent | undefined;
 }
 
 interface Spilled {
@@ -38,8 +33,12 @@ export interface Found {
   readonly rest: string;
 }
 
-/** What an entry costs in memory beside its text. */
+/** What an entry costs in memory beside its text, and what more where it is to survive. */
 const entryBytes = 152;
+const markedBytes = 240;
+
+/** A log that was refused is tried again after so long: a refusal costs more than an append. */
+const askAgainMs = 250;
 
 /** A stream that the disk refuses takes so much more memory than its room, and then has to end. */
 const overfullFactor = 256;
@@ -50,6 +49,7 @@ const pieceChars = 16_384;
 export class Ring {
   readonly #roomBytes: number;
   readonly #segments: Segments;
+  readonly #label: string;
   #spilled: Spilled[] = [];
   #kept: Kept[] = [];
   #keptBytes = 0;
@@ -58,11 +58,16 @@ export class Ring {
   #lastMetricsAt = -1;
   /** So much is kept before the disk is asked again. */
   #spillAtBytes: number;
+  /** After the last spilled entry. */
+  #spilledMark: Mark = beginning;
+  #refusedUntilMs: number = Number.NEGATIVE_INFINITY;
 
-  constructor(o: { readonly roomBytes: number; readonly segments: Segments }) {
+  /** @param o.label whose text it is, for what is to survive */
+  constructor(o: { readonly roomBytes: number; readonly segments: Segments; readonly label: string }) {
     this.#roomBytes = o.roomBytes;
     this.#spillAtBytes = o.roomBytes;
     this.#segments = o.segments;
+    this.#label = o.label;
   }
 
   get end(): number {
@@ -78,13 +83,70 @@ export class Ring {
     return this.#keptBytes;
   }
 
-  append(entry: Entry): void {
+  /**
+   * @param mark how the stream stands after the entry, which then is in the log when this returns, or as soon
+   *   as the disk takes it. All entries of a stream have one or none; but its terminal frame never has one,
+   *   since a stream that is over is nobody's to go on with.
+   */
+  append(entry: Entry, mark?: Mark): void {
     if (entry.verbose !== undefined) this.#lastMetricsAt = this.#end;
     this.#frames += entry.count;
-    this.#kept.push({ ...entry, at: this.#end, upTo: this.#frames });
+    const kept = { ...entry, at: this.#end, upTo: this.#frames, mark, extent: undefined };
+    this.#kept.push(kept);
     this.#end += entry.text.length;
-    this.#keptBytes += costOf(entry);
+    this.#keptBytes += costOf(kept);
+    if (mark !== undefined) this.#log(entry.atMs);
     if (this.#keptBytes > this.#spillAtBytes) this.#spill();
+  }
+
+  /** What there is so far is to survive, too: it goes into the log with the next entry. */
+  mark(mark: Mark): void {
+    for (const kept of this.#kept) {
+      kept.mark = mark;
+      this.#keptBytes += markedBytes;
+    }
+  }
+
+  /**
+   * Takes over what an earlier process has logged of this stream. The newest entries come into memory; older
+   * ones stay where they are.
+   *
+   * @returns how the stream stood; undefined where nothing is left of it
+   */
+  recover(): Mark | undefined {
+    const found = this.#segments.claim(this.#label);
+    const last = found.at(-1)?.stretch;
+    if (last === undefined) return undefined;
+    this.#spilled = found.map(({ extent, stretch: { at, end, after } }) => {
+      return { extent, at, end, upTo: after.frames };
+    });
+    this.#end = last.end;
+    this.#frames = last.after.frames;
+    let older = found.length;
+    while (older > 0 && this.#keptBytes < this.#roomBytes) {
+      const [entry, ...others] = this.#unspill(this.#spilled[older - 1] as Spilled);
+      if (others.length > 0) break;
+      const { extent, stretch } = found[--older] as (typeof found)[number];
+      const kept = { ...(entry as Kept), mark: stretch.after, extent };
+      this.#kept.push(kept);
+      this.#keptBytes += costOf(kept);
+    }
+    this.#kept.reverse();
+    this.#spilled.length = older;
+    this.#spilledMark = found[older - 1]?.stretch.after ?? beginning;
+    for (const { at, verbose } of this.newestFirst()) {
+      if (verbose === undefined) continue;
+      this.#lastMetricsAt = at;
+      break;
+    }
+    return last.after;
+  }
+
+  /** Where the first entry ends; 0 while there is none. */
+  get firstEnd(): number {
+    const [oldest] = this.#spilled;
+    const first = oldest === undefined ? this.#kept[0] : this.#unspill(oldest)[0];
+    return first?.text.length ?? 0;
   }
 
   /** The disk has refused for so long that memory can hold no more of this stream. */
@@ -138,21 +200,39 @@ export class Ring {
     yield* this.#kept;
   }
 
-  *newestFirst(): Generator<Entry> {
+  *newestFirst(): Generator<Entry & { readonly at: number }> {
     yield* this.#kept.toReversed();
     for (const extent of this.#spilled.toReversed()) yield* this.#unspill(extent).reverse();
   }
 
   release(): void {
     for (const { extent } of this.#spilled) this.#segments.free(extent);
+    this.#freeEach(this.#kept);
     this.#spilled = [];
     this.#kept = [];
     this.#keptBytes = 0;
   }
 
+  /** Everything that is not in the log yet, in order: more than one entry only after the disk has refused. */
+  #log(nowMs: number): void {
+    if (nowMs < this.#refusedUntilMs) return;
+    // After a long refusal large records of a spill serve better than one for each entry.
+    if (this.#keptBytes > 2 * this.#roomBytes) this.#spill();
+    let next = this.#kept.length;
+    while (next > 0 && this.#kept[next - 1]?.extent === undefined) next--;
+    for (; next < this.#kept.length; next++) {
+      const extent = this.#write(next, next + 1);
+      if (extent === undefined) {
+        this.#refusedUntilMs = nowMs + askAgainMs;
+        return;
+      }
+      (this.#kept[next] as Kept).extent = extent;
+    }
+  }
+
   /**
-   * The older half goes, so that one write serves many batches. Where the disk refuses, the next try is after
-   * as much again, and a try costs one write however much has piled up.
+   * The older half goes, so that one write serves many batches, and one record replaces many. Where the disk
+   * refuses, the next try is after as much again, and a try costs one write however much has piled up.
    */
   #spill(): void {
     let gone = 0;
@@ -161,18 +241,49 @@ export class Ring {
       const from = gone;
       let bytes = 0;
       const goal = Math.max(1, Math.min(this.#roomBytes, this.#keptBytes - this.#roomBytes / 2));
-      while (gone < this.#kept.length && bytes < goal) bytes += costOf(this.#kept[gone++] as Kept);
-      const leaving = this.#kept.slice(from, gone);
-      extent = this.#segments.append(encode(leaving));
+      while (gone < this.#kept.length && bytes < goal && this.#mayShare(from, gone)) {
+        bytes += costOf(this.#kept[gone++] as Kept);
+      }
+      extent = this.#write(from, gone);
       if (extent === undefined) gone = from;
       else {
-        const [first, last] = [leaving[0], leaving.at(-1)] as [Kept, Kept];
+        const [first, last] = [this.#kept[from], this.#kept[gone - 1]] as [Kept, Kept];
         this.#spilled.push({ extent, at: first.at, end: last.at + last.text.length, upTo: last.upTo });
         this.#keptBytes -= bytes;
       }
     } while (extent !== undefined && this.#keptBytes > this.#roomBytes);
+    this.#spilledMark = this.#before(gone);
+    this.#freeEach(this.#kept.slice(0, gone));
     this.#kept = this.#kept.slice(gone);
     this.#spillAtBytes = extent === undefined ? this.#keptBytes + this.#roomBytes : this.#roomBytes;
+  }
+
+  /** A record survives as a whole or not at all. */
+  #mayShare(one: number, other: number): boolean {
+    return (this.#kept[one]?.mark === undefined) === (this.#kept[other]?.mark === undefined);
+  }
+
+  /** Kept entries as one record. */
+  #write(from: number, to: number): Extent | undefined {
+    const leaving = this.#kept.slice(from, to);
+    const [first, last] = [leaving[0], leaving.at(-1)] as [Kept, Kept];
+    if (last.mark === undefined) return this.#segments.append(encode(leaving));
+    const stretch: Stretch = {
+      label: this.#label,
+      at: first.at,
+      end: last.at + last.text.length,
+      before: this.#before(from).lanes,
+      after: last.mark,
+    };
+    return this.#segments.append(encode(leaving), stretch);
+  }
+
+  #before(n: number): Mark {
+    return this.#kept[n - 1]?.mark ?? this.#spilledMark;
+  }
+
+  #freeEach(entries: readonly Kept[]): void {
+    for (const { extent } of entries) if (extent !== undefined) this.#segments.free(extent);
   }
 
   #unspill({ extent, at, upTo }: Spilled): Kept[] {
@@ -181,47 +292,17 @@ export class Ring {
     let place = at;
     return entries.map((entry) => {
       frames += entry.count;
-      const kept = { ...entry, at: place, upTo: frames };
+      const kept = { ...entry, at: place, upTo: frames, mark: undefined, extent: undefined };
       place += entry.text.length;
       return kept;
     });
   }
 }
 
-/** One line of JSON about the entries, then their texts as they are: escaping them twice would cost most. */
-function encode(entries: readonly Kept[]): Buffer {
-  const header = entries.map(({ text, count, atMs, verbose, ids }) => [
-    text.length,
-    count,
-    atMs,
-    verbose,
-    ids,
-  ]);
-  return Buffer.from(`${JSON.stringify(header)}\n${entries.map(({ text }) => text).join("")}`);
-}
-
-type Row = readonly [
-  chars: number,
-  count: number,
-  atMs: number,
-  verbose: string | null,
-  ids: number[] | null,
-];
-
-function decode(bytes: Buffer): Entry[] {
-  const whole = bytes.toString("utf8");
-  let from = whole.indexOf("\n") + 1;
-  const rows = JSON.parse(whole.slice(0, from)) as Row[];
-  return rows.map(([chars, count, atMs, verbose, ids]) => {
-    const text = whole.slice(from, from + chars);
-    from += chars;
-    return { text, count, atMs, verbose: verbose ?? undefined, ids: ids ?? undefined };
-  });
-}
-
-function costOf({ text, verbose, ids }: Entry): number {
+function costOf({ text, verbose, ids, mark }: Kept): number {
   const other = verbose === undefined ? 0 : Buffer.byteLength(verbose);
-  return Buffer.byteLength(text) + other + (ids === undefined ? 0 : 8 * ids.length) + entryBytes;
+  const beside = mark === undefined ? entryBytes : entryBytes + markedBytes;
+  return Buffer.byteLength(text) + other + (ids === undefined ? 0 : 8 * ids.length) + beside;
 }
 
 function firstWhere<T>(sorted: readonly T[], holds: (one: T) => boolean): T | undefined {

@@ -1,24 +1,44 @@
-// The spill of all live streams: one append-only log in a few files, freed as tasks end. It is never synced,
-// since nothing here outlives the process. Reads and writes are synchronous on purpose: they are one call of
-// some tens of kilobytes to the page cache, and keep "written" and "readable" the same moment.
+// The spill of all live streams, and the log by which some survive the process: append-only records in a few
+// files, freed as tasks end. It is never synced: a kill keeps what the kernel has, and after a power cut
+// clients prove where they are. Reads and writes are synchronous on purpose: they are one call to the page
+// cache, and keep "written" and "readable" the same moment.
 
-import { closeSync, mkdirSync, openSync, readdirSync, readSync, rmSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
+import { type Packed, pack, type Scanned, type Stretch, scan } from "./segment-record.ts";
+import { Survivors } from "./survivors.ts";
 
 export interface SegmentsOptions {
-  /** Belongs to this log alone; what a crashed process left in it is removed. */
+  /** Belongs to this log alone. */
   readonly folder: string;
   readonly segmentBytes?: number;
   /** The disk takes no more; once per outage. Streams keep their text in memory meanwhile, and try again. */
   onFailure(error: Error): void;
 }
 
-/** Bytes that were appended together. Only `Segments` moves it. */
+/** A text that was appended, with its record around it. Only `Segments` moves it. */
 export interface Extent {
   readonly bytes: number;
 }
 
+/** A record that an earlier process left. */
+export interface Found {
+  readonly extent: Extent;
+  readonly stretch: Stretch;
+}
+
 interface Placed extends Extent {
+  readonly head: number;
+  readonly isLabelled: boolean;
   segment: Segment;
   from: number;
 }
@@ -31,15 +51,24 @@ interface Segment {
   liveBytes: number;
 }
 
+interface Left extends Scanned {
+  readonly segment: Segment;
+}
+
 const suffix = ".segment";
 
 /** Dead bytes are tolerated up to this multiple of the live ones, and two segments more. */
 const deadPerLive = 3;
 
+const scratchBytes = 262_144;
+
 export class Segments {
   readonly #options: SegmentsOptions;
   readonly #segmentBytes: number;
+  readonly #scratch = Buffer.allocUnsafeSlow(scratchBytes);
   readonly #segments = new Set<Segment>();
+  /** Streams of an earlier process, until somebody goes on with them. */
+  readonly #unclaimed = new Map<string, readonly Found[]>();
   #newest: Segment | undefined;
   #made = 0;
   #liveBytes = 0;
@@ -51,12 +80,12 @@ export class Segments {
     this.#segmentBytes = options.segmentBytes ?? 16 * 2 ** 20;
   }
 
+  /** Keeps the labelled records that an earlier process left, for `claim`; nothing else of it. */
   static open(options: SegmentsOptions): Segments {
     mkdirSync(options.folder, { recursive: true, mode: 0o700 });
-    for (const name of readdirSync(options.folder)) {
-      if (name.endsWith(suffix)) rmSync(join(options.folder, name));
-    }
-    return new Segments(options);
+    const segments = new Segments(options);
+    segments.#recover();
+    return segments;
   }
 
   get liveBytes(): number {
@@ -67,12 +96,84 @@ export class Segments {
     return this.#diskBytes;
   }
 
-  /** Undefined when the disk refuses; `onFailure` has been told, now or when that began. */
-  append(bytes: Uint8Array): Extent | undefined {
+  /** Job ids of the streams that an earlier process left and nobody has claimed. */
+  labels(): Iterable<string> {
+    return this.#unclaimed.keys();
+  }
+
+  /** All of a stream from its start on, in order, for its one new owner, who frees it. */
+  claim(label: string): readonly Found[] {
+    const found = this.#unclaimed.get(label) ?? [];
+    this.#unclaimed.delete(label);
+    return found;
+  }
+
+  /** The rest belongs to tasks that are over. */
+  forgetUnclaimed(): void {
+    for (const found of this.#unclaimed.values()) {
+      for (const { extent } of found) this.#forget(extent as Placed);
+    }
+    this.#unclaimed.clear();
+    this.#compact();
+  }
+
+  /**
+   * With a stretch another process finds it again. Undefined when the disk refuses; `onFailure` has been
+   * told, now or when that began.
+   */
+  append(text: string, stretch?: Stretch): Extent | undefined {
+    return this.#attempt(() => this.#write(pack(this.#scratch, text, stretch), stretch !== undefined));
+  }
+
+  read(extent: Extent): string {
+    return this.#bytesOf(extent as Placed).toString("utf8", (extent as Placed).head);
+  }
+
+  free(extent: Extent): void {
+    this.#forget(extent as Placed);
+    this.#compact();
+  }
+
+  /** What is labelled and was not freed is there for the next process. */
+  close(): void {
+    for (const segment of this.#segments) {
+      const isKept = [...segment.extents].some(({ isLabelled }) => isLabelled);
+      if (isKept) closeSync(segment.fd);
+      else this.#drop(segment);
+    }
+    this.#segments.clear();
+    this.#newest = undefined;
+  }
+
+  /** A file may end in half a record, so nothing is ever appended to one of an earlier process. */
+  #recover(): void {
+    const { folder } = this.#options;
+    const names = readdirSync(folder).filter((name) => name.endsWith(suffix));
+    const numbered = names.map((name) => ({ name, number: Number.parseInt(name, 10) || 0 }));
+    const survivors = new Survivors<Left>();
+    for (const { name, number } of numbered.sort((a, b) => a.number - b.number)) {
+      const path = join(folder, name);
+      const segment = this.#add(path, openSync(path, "r"));
+      const file = readFileSync(segment.fd);
+      segment.size = file.length;
+      this.#diskBytes += file.length;
+      scan(file, (record) => survivors.add({ ...record, segment }));
+      this.#made = number + 1;
+    }
+    for (const [label, chain] of survivors.chains()) {
+      const found = chain.map(({ segment, from, bytes, head, stretch }) => {
+        return { extent: this.#hold({ segment, from, bytes, head, isLabelled: true }), stretch };
+      });
+      this.#unclaimed.set(label, found);
+    }
+    for (const segment of this.#segments) if (segment.extents.size === 0) this.#drop(segment);
+  }
+
+  #attempt(write: () => Placed): Placed | undefined {
     try {
-      const extent = this.#append(bytes);
+      const placed = write();
       this.#isRefused = false;
-      return extent;
+      return placed;
     } catch (error) {
       if (!this.#isRefused) this.#options.onFailure(error as Error);
       this.#isRefused = true;
@@ -80,8 +181,25 @@ export class Segments {
     }
   }
 
-  read(extent: Extent): Buffer {
-    const { segment, from, bytes } = extent as Placed;
+  #write({ bytes, length, head }: Packed, isLabelled: boolean): Placed {
+    const segment = this.#writable(length);
+    const from = segment.size;
+    for (let done = 0; done < length; ) {
+      done += writeSync(segment.fd, bytes, done, length - done, from + done);
+    }
+    segment.size += length;
+    this.#diskBytes += length;
+    return this.#hold({ segment, from, bytes: length, head, isLabelled });
+  }
+
+  #hold(placed: Placed): Placed {
+    placed.segment.extents.add(placed);
+    placed.segment.liveBytes += placed.bytes;
+    this.#liveBytes += placed.bytes;
+    return placed;
+  }
+
+  #bytesOf({ segment, from, bytes }: Placed): Buffer {
     const buffer = Buffer.allocUnsafe(bytes);
     for (let done = 0; done < bytes; ) {
       const count = readSync(segment.fd, buffer, done, bytes - done, from + done);
@@ -91,39 +209,20 @@ export class Segments {
     return buffer;
   }
 
-  free(extent: Extent): void {
-    this.#forget(extent as Placed);
-    this.#compact();
-  }
-
-  close(): void {
-    for (const segment of this.#segments) this.#drop(segment);
-    this.#newest = undefined;
-  }
-
-  #append(bytes: Uint8Array): Placed {
-    const segment = this.#writable(bytes.length);
-    for (let done = 0; done < bytes.length; ) {
-      done += writeSync(segment.fd, bytes, done, bytes.length - done, segment.size + done);
-    }
-    const placed: Placed = { segment, from: segment.size, bytes: bytes.length };
-    segment.size += bytes.length;
-    segment.liveBytes += bytes.length;
-    this.#liveBytes += bytes.length;
-    this.#diskBytes += bytes.length;
-    segment.extents.add(placed);
-    return placed;
-  }
-
   #writable(bytes: number): Segment {
     const newest = this.#newest;
     if (newest !== undefined && newest.size + bytes <= this.#segmentBytes) return newest;
-    const path = join(this.#options.folder, `${this.#made++}${suffix}`);
-    const fd = openSync(path, "w+", 0o600);
-    this.#newest = { path, fd, extents: new Set(), size: 0, liveBytes: 0 };
-    this.#segments.add(this.#newest);
+    const path = join(this.#options.folder, `${this.#made}${suffix}`);
+    this.#newest = this.#add(path, openSync(path, "w+", 0o600));
+    this.#made++;
     if (newest?.extents.size === 0) this.#drop(newest);
     return this.#newest;
+  }
+
+  #add(path: string, fd: number): Segment {
+    const segment: Segment = { path, fd, extents: new Set(), size: 0, liveBytes: 0 };
+    this.#segments.add(segment);
+    return segment;
   }
 
   #forget(extent: Placed): void {
@@ -146,7 +245,10 @@ export class Segments {
   /** False when the disk refuses, and then nothing is lost. */
   #empty(segment: Segment): boolean {
     for (const extent of [...segment.extents]) {
-      const moved = this.append(this.read(extent)) as Placed | undefined;
+      const { bytes: length, head, isLabelled } = extent;
+      const moved = this.#attempt(() =>
+        this.#write({ bytes: this.#bytesOf(extent), length, head }, isLabelled),
+      );
       if (moved === undefined) return false;
       const { segment: to, from } = moved;
       to.extents.delete(moved);

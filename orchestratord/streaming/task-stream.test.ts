@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { StreamDigest, type StreamPosition } from "@llama-orch/contract";
+import { StreamDigest } from "@llama-orch/contract";
 import {
   endFrame,
   errorFrame,
   eventsIn,
+  followed,
   metricsFrame,
   staged,
   startedFrame,
@@ -12,15 +13,6 @@ import {
   texts,
   tokensIn,
 } from "./fixtures/stage.ts";
-import type { TaskStream } from "./task-stream.ts";
-
-const plain = { verbose: false };
-
-function followed(stream: TaskStream, position?: StreamPosition, room?: number): TestSink {
-  const sink = new TestSink(room);
-  stream.follow(position, sink, plain);
-  return sink;
-}
 
 test(
   "frames come in the order started, token, metrics, end, one line of JSON each [OC-CTRL-2022, ORCH-3274]",

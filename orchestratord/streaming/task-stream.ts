@@ -17,12 +17,16 @@ import {
 } from "@llama-orch/contract";
 import type { EngineFrame } from "@llama-orch/engines/adapter";
 import type { Clock } from "../clock.ts";
-import { frameData, piecesOf, plainMetrics, readFrames } from "./frame-text.ts";
+import { idsOf, tailOf } from "./delivered.ts";
+import { frameData, plainMetrics } from "./frame-text.ts";
+import { locate, notBegun } from "./positions.ts";
+import { outcomeWith, type Promised } from "./promise.ts";
 import type { Pulse } from "./pulse.ts";
 import { nowhere, type Piece, Reader, type Sink, type Source } from "./reader.ts";
 import { Replayed } from "./replayed.ts";
-import { type Entry, Ring } from "./ring.ts";
+import { Ring } from "./ring.ts";
 import type { Segments } from "./segments.ts";
+import type { Entry } from "./stored-entries.ts";
 import { TokenWriter } from "./token-writer.ts";
 import { WaitingNews } from "./waiting-news.ts";
 
@@ -64,14 +68,14 @@ export class TaskStream implements Followable, Source {
   readonly jobId: string;
   readonly #o: TaskStreamOptions;
   readonly #ring: Ring;
-  readonly #writer: TokenWriter;
+  #writer: TokenWriter;
   readonly #readers = new Set<Reader>();
   /** Readers whose position does not exist yet. */
   #awaited: Awaited[] = [];
-  #startedEnd = 0;
-  #terminalAt: number | undefined;
-  #gateClosed = false;
-  #isCanceled = false;
+  readonly #course = notBegun();
+  #isLogged = false;
+  /** Set until it has been kept. */
+  #promised: Promised | undefined;
   #result: Result | undefined;
   #released = false;
   #tokensOut = 0;
@@ -81,17 +85,67 @@ export class TaskStream implements Followable, Source {
   constructor(o: TaskStreamOptions) {
     this.jobId = o.jobId;
     this.#o = o;
-    const { microbatch, microbatchTokens } = o.settings;
-    this.#writer = new TokenWriter(microbatch ? microbatchTokens : 1);
-    this.#ring = new Ring({ roomBytes: o.settings.ringBytes, segments: o.segments });
+    this.#writer = new TokenWriter(o.settings);
+    this.#ring = new Ring({ roomBytes: o.settings.ringBytes, segments: o.segments, label: o.jobId });
+  }
+
+  /** With every frame that the segment log has of it, which may be none, and logged from then on. */
+  static recovered(o: TaskStreamOptions): TaskStream {
+    const stream = new TaskStream(o);
+    stream.logFrames();
+    const mark = stream.#ring.recover();
+    if (mark === undefined) return stream;
+    stream.#writer = new TokenWriter(o.settings, mark);
+    stream.#tokensOut = mark.tokensOut;
+    stream.#course.startedEnd = stream.#ring.firstEnd;
+    return stream;
+  }
+
+  /**
+   * From now on each frame is in the segment log before a reader gets it, so that it survives this process;
+   * the terminal one alone is not. May be asked again, and first before there is a token.
+   */
+  logFrames(): void {
+    if (this.#isLogged) return;
+    assert(this.frames === 0, `The stream of ${this.jobId} has frames that are not logged.`);
+    this.#isLogged = true;
+    this.#ring.mark(this.#writer.mark(this.#tokensOut));
+  }
+
+  /**
+   * The frames to come begin with those that readers of an earlier process may have. They are shown before
+   * that is proven: whoever has a part of them knows its digest and is refused where it differs, and whoever
+   * reads from the start sees one text, which ends in WORKER_RESET if it was the wrong one. Held back, they
+   * would make such a reader wait for as long as the first attempt took.
+   */
+  promise(promised: Promised): void {
+    assert(this.frames === 0, `The stream of ${this.jobId} has frames and can promise no others.`);
+    if (promised.frames === 0) return;
+    this.#promised = promised;
+    this.#tokensOut = promised.tokensOut ?? promised.frames;
+  }
+
+  /** Frames that are still to come, since readers may have them: without them the stream is not whole. */
+  get isOwing(): boolean {
+    return this.#promised !== undefined && !this.#course.isGateClosed && !this.isOver;
   }
 
   /** Token indexes that readers may have seen. */
+  get promisedFrames(): number {
+    return this.#promised?.frames ?? this.frames;
+  }
+
+  /** Over those. */
+  get promisedDigest(): string {
+    return this.#promised?.digest ?? this.digest;
+  }
+
+  /** Token indexes that can be read. */
   get frames(): number {
     return this.#ring.frames;
   }
 
-  /** Tokens that those frames stand for, over all attempts. */
+  /** Tokens that all promised frames stand for, over all attempts. */
   get tokensOut(): number {
     return this.#tokensOut;
   }
@@ -102,11 +156,11 @@ export class TaskStream implements Followable, Source {
   }
 
   get isStarted(): boolean {
-    return this.#startedEnd > 0;
+    return this.#course.startedEnd > 0;
   }
 
   get isOver(): boolean {
-    return this.#terminalAt !== undefined;
+    return this.#course.terminalAt !== undefined;
   }
 
   /** What an embedding or a rerank answers with. */
@@ -115,7 +169,7 @@ export class TaskStream implements Followable, Source {
   }
 
   get isGateClosed(): boolean {
-    return this.#gateClosed;
+    return this.#course.isGateClosed;
   }
 
   get bytesInMemory(): number {
@@ -138,7 +192,7 @@ export class TaskStream implements Followable, Source {
 
   /** Goes out on change, at most once a second, and only until the task is placed. */
   waiting(comment: WaitingComment): void {
-    if (this.isStarted || this.#gateClosed) return;
+    if (this.isStarted || this.#course.isGateClosed) return;
     const { clock, pulse } = this.#o;
     this.#waiting ??= new WaitingNews({ clock, pulse, send: (text) => this.#comment(text) });
     this.#waiting.tell(comment);
@@ -149,21 +203,26 @@ export class TaskStream implements Followable, Source {
     assert(!this.isStarted, `The stream of ${this.jobId} was started twice.`);
     this.#stopWaiting();
     const text = frameText("started", frameData("started", frame));
-    this.#startedEnd = text.length;
+    this.#course.startedEnd = text.length;
     this.#add({ text, count: 0, atMs: this.#o.clock.nowMs() });
   }
 
-  /** @param tokensOut what all frames stand for, these included; one token each where nothing is said */
-  tokens(frames: readonly EngineFrame[], tokensOut: number = this.#tokensOut + frames.length): void {
-    if (this.#gateClosed || this.isOver) return;
+  /**
+   * @param tokensOut what all frames stand for, these included; one token each where nothing is said
+   * @returns false, and nothing was added, where they are not what was promised
+   */
+  tokens(frames: readonly EngineFrame[], tokensOut: number = this.#tokensOut + frames.length): boolean {
+    if (this.#course.isGateClosed || this.isOver) return true;
     assert(this.isStarted, `The stream of ${this.jobId} has tokens before it was started.`);
+    if (!this.#keepsPromise(frames)) return false;
     this.#tokensOut = tokensOut;
-    if (frames.length === 0) return;
+    if (frames.length === 0) return true;
     this.#add({ ...this.#writer.write(frames), atMs: this.#o.clock.nowMs() });
     const early = this.#earlyMetrics;
-    if (early === undefined) return;
+    if (early === undefined) return true;
     this.#earlyMetrics = undefined;
     this.metrics(...early);
+    return true;
   }
 
   /**
@@ -171,7 +230,7 @@ export class TaskStream implements Followable, Source {
    * comes before the first token waits for it.
    */
   metrics(frame: MetricsFrame, verbose: MetricsFrame): void {
-    if (this.#gateClosed || this.isOver) return;
+    if (this.#course.isGateClosed || this.isOver) return;
     if (this.frames === 0) {
       this.#earlyMetrics = [frame, verbose];
       return;
@@ -188,7 +247,7 @@ export class TaskStream implements Followable, Source {
 
   /** What the engine answered beside tokens; the end frame is to show it. */
   answered(result: Result): void {
-    if (!this.#gateClosed) this.#result = result;
+    if (!this.#course.isGateClosed) this.#result = result;
   }
 
   /**
@@ -196,11 +255,12 @@ export class TaskStream implements Followable, Source {
    * gets them after an end that is no cancel.
    */
   closeGate(): void {
-    this.#gateClosed = true;
+    this.#course.isGateClosed = true;
   }
 
   end(frame: EndFrame): void {
-    this.#isCanceled = frame.canceled === true;
+    this.#course.isCanceled = frame.canceled === true;
+    this.#course.isWhole = !this.#course.isCanceled;
     this.#finish(frameText("end", frameData("end", frame), endFrameId));
   }
 
@@ -215,22 +275,12 @@ export class TaskStream implements Followable, Source {
 
   /** The last characters of what was delivered, so many at least where there are as many. */
   tail(chars: number): string {
-    let tail = "";
-    for (const { text, count } of this.#ring.newestFirst()) {
-      if (tail.length >= chars) break;
-      if (count === 0) continue;
-      const tokens = [...readFrames(text)].flatMap(({ data }) => piecesOf(data));
-      tail = tokens.map(({ t }) => t).join("") + tail;
-    }
-    return tail;
+    return tailOf(this.#ring, chars);
   }
 
   /** All token ids of the delivered frames; undefined when an engine has left one out. */
   idsDelivered(): readonly number[] | undefined {
-    if (!this.hasExactIds) return undefined;
-    const all: number[] = [];
-    for (const { ids } of this.#ring.entries()) for (const id of ids ?? []) all.push(id);
-    return all;
+    return this.hasExactIds ? idsOf(this.#ring) : undefined;
   }
 
   /** For an attempt that starts anew: what it makes must begin with what was delivered. */
@@ -246,7 +296,7 @@ export class TaskStream implements Followable, Source {
   follow(position: StreamPosition | undefined, sink: Sink, how: { readonly verbose: boolean }): Reader {
     assert(!this.#released, `The stream of ${this.jobId} was released; its transcript serves now.`);
     const { pulse, settings } = this.#o;
-    const place = position === undefined ? { at: 0, rest: "" } : this.#locate(position);
+    const place = position === undefined ? { at: 0, rest: "" } : locate(this.#ring, position, this.#course);
     const at = place?.at ?? nowhere;
     const reader = new Reader({ source: this, sink, pulse, limits: settings, verbose: how.verbose, at });
     if (position !== undefined && place === undefined) this.#awaited.push({ reader, position });
@@ -263,9 +313,10 @@ export class TaskStream implements Followable, Source {
    * canceled one go on at its terminal frame, and all others with what they lack.
    */
   read(at: number, how: { readonly verbose: boolean; readonly lean: boolean }): Piece {
-    const isShut = this.isOver ? this.#isCanceled : this.#gateClosed;
-    const shutAt = isShut && at < (this.#terminalAt ?? this.length) ? this.#startedEnd : this.length;
-    if (at >= shutAt) return { text: "", next: this.#terminalAt ?? at };
+    const isShut = this.isOver ? this.#course.isCanceled : this.#course.isGateClosed;
+    const shutAt =
+      isShut && at < (this.#course.terminalAt ?? this.length) ? this.#course.startedEnd : this.length;
+    if (at >= shutAt) return { text: "", next: this.#course.terminalAt ?? at };
     const piece = this.#ring.read(at, { ...how, to: shutAt });
     if (piece.dropped > 0) this.#o.onMetricsDropped?.(piece.dropped);
     return piece;
@@ -299,9 +350,17 @@ export class TaskStream implements Followable, Source {
     for (const reader of this.#readers) reader.comment(text);
   }
 
+  #keepsPromise(frames: readonly EngineFrame[]): boolean {
+    if (this.#promised === undefined) return true;
+    const outcome = outcomeWith(this.#promised, this.#writer, frames);
+    if (outcome === "kept") this.#promised = undefined;
+    return outcome !== "broken";
+  }
+
   #add(entry: Entry): void {
     const from = this.#ring.end;
-    this.#ring.append(entry);
+    const survives = this.#isLogged && !this.isOver;
+    this.#ring.append(entry, survives ? this.#writer.mark(this.#tokensOut) : undefined);
     for (const reader of this.#readers) {
       reader.offer(reader.verbose ? (entry.verbose ?? entry.text) : entry.text, from, this.#ring.end);
     }
@@ -312,7 +371,7 @@ export class TaskStream implements Followable, Source {
     assert(this.isStarted, `The stream of ${this.jobId} ends before it was started.`);
     assert(!this.isOver, `The stream of ${this.jobId} has a second terminal frame.`);
     this.#earlyMetrics = undefined;
-    this.#terminalAt = this.#ring.end;
+    this.#course.terminalAt = this.#ring.end;
     this.#add({ text, count: 0, atMs: this.#o.clock.nowMs() });
     for (const reader of this.#readers) reader.pump();
   }
@@ -323,7 +382,7 @@ export class TaskStream implements Followable, Source {
     this.#awaited = [];
     for (const one of ahead) {
       try {
-        const place = this.#locate(one.position);
+        const place = locate(this.#ring, one.position, this.#course);
         if (place === undefined) this.#awaited.push(one);
         else {
           one.reader.at = place.at;
@@ -335,22 +394,5 @@ export class TaskStream implements Followable, Source {
         one.reader.drop();
       }
     }
-  }
-
-  /** Undefined while the position does not exist. */
-  #locate({ index, digest }: StreamPosition): { readonly at: number; readonly rest: string } | undefined {
-    if (this.isStarted && index < 0) return { at: this.#startedEnd, rest: "" };
-    if (index >= this.frames || index < 0) {
-      return this.#terminalAt === undefined ? undefined : { at: this.#terminalAt, rest: "" };
-    }
-    const found = this.#ring.find(index);
-    if (digest !== undefined && digest !== found.digest) {
-      const message = `frame ${index} of this stream has another digest. Follow it from its start again.`;
-      throw new OrchError("INVALID_PARAMS", `Last-Event-ID: ${message}`);
-    }
-    if (found.rest === "") return found;
-    if (this.isOver) return this.#isCanceled ? { at: found.at, rest: "" } : found;
-    // Behind a closed gate the rest of a batch waits for the end like everything else.
-    return this.#gateClosed ? undefined : found;
   }
 }

@@ -4,17 +4,48 @@
 import { StreamDigest } from "@llama-orch/contract";
 import type { EngineFrame } from "@llama-orch/engines/adapter";
 import { batchText, tokenText } from "./frame-text.ts";
-import type { Entry } from "./ring.ts";
+import { beginning, type Mark } from "./segment-record.ts";
+import type { Entry } from "./stored-entries.ts";
 
 export class TokenWriter {
-  readonly #digest = new StreamDigest();
+  readonly #digest: StreamDigest;
   readonly #tokensPerFrame: number;
-  #next = 0;
-  #hasExactIds = true;
+  #next: number;
+  #hasExactIds: boolean;
 
-  /** @param tokensPerFrame what arrived together shares frames of so many tokens */
-  constructor(tokensPerFrame: number) {
-    this.#tokensPerFrame = tokensPerFrame;
+  /**
+   * @param how with `microbatch`, what arrived together shares frames of so many tokens
+   * @param mark where the writer of an earlier process stood
+   */
+  constructor(
+    how: { readonly microbatch: boolean; readonly microbatchTokens: number },
+    { frames, hasExactIds, lanes }: Mark = beginning,
+  ) {
+    this.#tokensPerFrame = how.microbatch ? how.microbatchTokens : 1;
+    this.#digest = StreamDigest.from(lanes);
+    this.#next = frames;
+    this.#hasExactIds = hasExactIds;
+  }
+
+  get frames(): number {
+    return this.#next;
+  }
+
+  /** @param tokensOut what all frames so far stand for */
+  mark(tokensOut: number): Mark {
+    return {
+      frames: this.#next,
+      tokensOut,
+      hasExactIds: this.#hasExactIds,
+      lanes: this.#digest.state(),
+    };
+  }
+
+  /** What the digest would be with these frames; nothing is written. */
+  digestWith(frames: readonly EngineFrame[]): string {
+    const digest = StreamDigest.from(this.#digest.state());
+    for (const [n, { t }] of frames.entries()) digest.add(this.#next + n, t.toWellFormed());
+    return digest.hex();
   }
 
   get digest(): string {

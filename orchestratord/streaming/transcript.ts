@@ -135,7 +135,8 @@ function write(stream: TaskStream, event: FrameName, data: Event["data"], transc
     case "started":
       return stream.started(data as StartedFrame);
     case "token":
-      return stream.tokens(piecesOf(data));
+      stream.tokens(piecesOf(data));
+      return;
     case "metrics":
       return stream.metrics(data as MetricsFrame, data as MetricsFrame);
     case "end":

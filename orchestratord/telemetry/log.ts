@@ -3,7 +3,7 @@
 
 import { fstatSync } from "node:fs";
 import type { LogRecord } from "@llama-orch/contract";
-import { destination, pino } from "pino";
+import { destination } from "pino";
 import { hiderOf } from "../secrets.ts";
 import { PipeLines } from "./pipe-lines.ts";
 
@@ -35,24 +35,26 @@ export function createLog({ service, version, level, format, secrets, write }: L
   };
   const inForm = format === "json" ? (line: string) => line : prettyLine;
   const out: Out = write === undefined ? standardOutput((lines) => inForm(leftOut(lines))) : { write };
-  const stream = { write: (line: string) => void out.write(inForm(line)) };
-  const hide = recordHider(secrets);
-  const logger = pino(
-    {
-      level,
-      base: { service, version },
-      timestamp: () => `,"timestamp":"${new Date().toISOString()}"`,
-      formatters: { level: (label) => ({ level: label }) },
-    },
-    stream,
-  );
+  const hide = valueHider(secrets);
+  const from = JSON.stringify({ service, version }).slice(1, -1);
+  const least = levels.indexOf(level);
   return {
-    write: (at, event, fields) => logger[at](hide({ event, ...fields })),
+    write(at, event, fields) {
+      if (levels.indexOf(at) < least) return;
+      const timestamp = new Date().toISOString();
+      const about = JSON.stringify(hide(event));
+      // What changes is written as one object; what every line has is put before it as text.
+      const rest = JSON.stringify(hide(fields)).slice(1);
+      const head = `{"level":"${at}","timestamp":"${timestamp}",${from},"event":${about}`;
+      out.write(inForm(`${head}${rest === "}" ? "" : ","}${rest}\n`));
+    },
     async end() {
       await out.end?.();
     },
   };
 }
+
+const levels: readonly Level[] = ["trace", "debug", "info", "warn", "error"];
 
 interface Out {
   write(line: string): unknown;
@@ -72,18 +74,16 @@ function standardOutput(leftOut: (lines: number) => string): Out {
 }
 
 /** Names of fields are ours and stay; only what stands in them may hold a secret. */
-function recordHider(
-  secrets: readonly string[],
-): (record: Record<string, unknown>) => Record<string, unknown> {
+function valueHider(secrets: readonly string[]): (value: unknown) => unknown {
   const hide = hiderOf(secrets);
-  if (hide === undefined) return (record) => record;
+  if (hide === undefined) return (value) => value;
   const hidden = (value: unknown): unknown => {
     if (typeof value === "string") return hide(value);
     if (Array.isArray(value)) return value.map(hidden);
     if (typeof value !== "object" || value === null) return value;
     return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, hidden(each)]));
   };
-  return (record) => hidden(record) as Record<string, unknown>;
+  return hidden;
 }
 
 /** `12:30:01 INFO  human event=… key=value …`, for a person at a terminal. */

@@ -15,6 +15,8 @@ export interface NarratorOptions {
 const humanMax = 100;
 const bearer = /\bbearer\s+\S+/gi;
 const pair = /\b(api_key|apikey|key|token|secret|password)\s*[=:]\s*\S+/gi;
+/** In every text in which one of the two finds something, and in few others. */
+const sign = /bearer|[=:]/i;
 const uuid = /\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/g;
 
 export class Narrator {
@@ -28,7 +30,7 @@ export class Narrator {
   /** Fills in where it came from and hands it to whoever listens; gives the sentence for the log line. */
   tell(told: Told): string {
     const { emittedBy, nowMs, maskUuids } = this.#options;
-    const safe = told.human.replace(bearer, `Bearer ${redacted}`).replace(pair, `$1=${redacted}`);
+    const safe = sign.test(told.human) ? withoutSecrets(told.human) : told.human;
     const masked = maskUuids ? safe.replace(uuid, redacted) : safe;
     const human = masked.length <= humanMax ? masked : `${masked.slice(0, humanMax - 1)}…`;
     if (this.#listeners.size > 0) {
@@ -44,3 +46,6 @@ export class Narrator {
     return () => this.#listeners.delete(listener);
   }
 }
+
+const withoutSecrets = (text: string): string =>
+  text.replace(bearer, `Bearer ${redacted}`).replace(pair, `$1=${redacted}`);

@@ -38,6 +38,21 @@ test("a label beyond its budget is counted as other, and nothing is lost [OC-MET
   assert.ok(tenants.has("other"));
 });
 
+test("a counter shows all that was ever counted, however often it was scraped before", async () => {
+  const registry = new MetricRegistry("orchestratord");
+  const labels = { engine: "llamacpp", reason: "INTERNAL" };
+  const shown = async () => /^tasks_rejected_total\{.*\} (\d+)$/m.exec(await registry.text())?.[1];
+  assert.equal(await shown(), undefined);
+  registry.add("tasks_rejected_total", labels, 0);
+  assert.equal(await shown(), "0");
+  registry.add("tasks_rejected_total", labels);
+  registry.add("tasks_rejected_total", labels, 2);
+  assert.deepEqual([await shown(), await shown()], ["3", "3"]);
+  registry.add("tasks_rejected_total", labels);
+  assert.equal(await shown(), "4");
+  registry.close();
+});
+
 test("what is not known yet is none and takes nothing of the budget", async () => {
   const registry = new MetricRegistry("orchestratord");
   registry.add("tasks_rejected_total", { engine: null, reason: "INTERNAL" });

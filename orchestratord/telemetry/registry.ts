@@ -21,13 +21,36 @@ type OfType<T extends MetricRow["type"]> = {
 /** A value that is not known yet is `none`. */
 export type Labels<M extends MetricName> = Readonly<Record<LabelOf<M>, string | null | undefined>>;
 
+type Given = Readonly<Partial<Record<LabelName, string | null | undefined>>>;
+
+/** A metric with what its labels may hold. */
+interface Bounded<T> {
+  readonly metric: T;
+  readonly labels: readonly LabelBudget[];
+}
+
+interface LabelBudget {
+  readonly label: LabelName;
+  readonly max: number;
+  /** Values so far. */
+  readonly seen: Set<string>;
+}
+
+/** What is counted between two scrapes, found value by value: the client would join all labels each time. */
+interface Count {
+  readonly byValue: Map<string, Count>;
+  /** Absent on the way down. */
+  labels?: Record<string, string>;
+  value: number;
+}
+
+type CountedBy = Bounded<Counter> & { readonly counts: Count };
+
 export class MetricRegistry {
   readonly #registry = new Registry();
-  readonly #counters = new Map<string, Counter>();
-  readonly #gauges = new Map<string, Gauge>();
-  readonly #histograms = new Map<string, Histogram>();
-  /** Values seen so far, by metric and label. */
-  readonly #seen = new Map<string, Set<string>>();
+  readonly #counters = new Map<MetricName, CountedBy>();
+  readonly #gauges = new Map<MetricName, Bounded<Gauge>>();
+  readonly #histograms = new Map<MetricName, Bounded<Histogram>>();
   readonly #fillers: (() => void)[] = [];
 
   constructor(source: MetricSource) {
@@ -38,27 +61,36 @@ export class MetricRegistry {
   }
 
   add<M extends OfType<"counter">>(name: M, labels: Labels<M>, value = 1): void {
-    this.#counters.get(name)?.inc(this.#bounded(name, labels), value);
+    const counter = this.#counters.get(name);
+    if (counter === undefined) return;
+    const given: Given = labels;
+    let count = counter.counts;
+    for (const budget of counter.labels) count = countOf(count, withinBudget(budget, given[budget.label]));
+    count.labels ??= bounded(counter.labels, given);
+    count.value += value;
   }
 
   set<M extends OfType<"gauge">>(name: M, labels: Labels<M>, value: number): void {
-    this.#gauges.get(name)?.set(this.#bounded(name, labels), value);
+    const gauge = this.#gauges.get(name);
+    gauge?.metric.set(bounded(gauge.labels, labels), value);
   }
 
   observe<M extends OfType<"histogram">>(name: M, labels: Labels<M>, value: number): void {
-    this.#histograms.get(name)?.observe(this.#bounded(name, labels), value);
+    const histogram = this.#histograms.get(name);
+    histogram?.metric.observe(bounded(histogram.labels, labels), value);
   }
 
   /** Runs before each scrape, to set gauges that are read from elsewhere; `clears` are emptied before. */
   onScrape(clears: readonly OfType<"gauge">[], fill: () => void): void {
     this.#fillers.push(() => {
-      for (const name of clears) this.#gauges.get(name)?.reset();
+      for (const name of clears) this.#gauges.get(name)?.metric.reset();
       fill();
     });
   }
 
   async text(): Promise<string> {
     for (const fill of this.#fillers) fill();
+    for (const { metric, counts } of this.#counters.values()) handOver(counts, metric);
     return this.#registry.metrics();
   }
 
@@ -66,32 +98,46 @@ export class MetricRegistry {
     this.#registry.clear();
   }
 
-  #register(name: MetricName, { type, labels, says, buckets }: MetricRow): void {
-    const common = { name, help: says, labelNames: [...labels], registers: [this.#registry] };
-    if (type === "counter") this.#counters.set(name, new Counter(common));
-    else if (type === "gauge") this.#gauges.set(name, new Gauge(common));
-    else this.#histograms.set(name, new Histogram({ ...common, buckets: [...(buckets ?? [])] }));
-  }
-
-  #bounded<M extends MetricName>(name: M, labels: Labels<M>): Record<string, string> {
-    const bounded: Record<string, string> = {};
-    for (const label of metricTable[name].labels as readonly LabelOf<M>[]) {
-      bounded[label] = this.#withinBudget(name, label, labels[label] ?? unknownLabel);
+  #register(name: MetricName, { type, labels: names, says, buckets }: MetricRow): void {
+    const common = { name, help: says, labelNames: [...names], registers: [this.#registry] };
+    const labels = names.map((label) => ({ label, max: labelBudgets[label], seen: new Set<string>() }));
+    if (type === "counter") {
+      this.#counters.set(name, { metric: new Counter(common), labels, counts: noCount() });
+    } else if (type === "gauge") this.#gauges.set(name, { metric: new Gauge(common), labels });
+    else {
+      const metric = new Histogram({ ...common, buckets: [...(buckets ?? [])] });
+      this.#histograms.set(name, { metric, labels });
     }
-    return bounded;
   }
+}
 
-  #withinBudget(name: MetricName, label: LabelName, value: string): string {
-    if (value === unknownLabel) return value;
-    const key = `${name} ${label}`;
-    let seen = this.#seen.get(key);
-    if (seen === undefined) {
-      seen = new Set();
-      this.#seen.set(key, seen);
-    }
-    if (seen.has(value)) return value;
-    if (seen.size >= labelBudgets[label]) return overflowLabel;
-    seen.add(value);
-    return value;
+function bounded(budgets: readonly LabelBudget[], labels: Given): Record<string, string> {
+  const within: Record<string, string> = {};
+  for (const budget of budgets) within[budget.label] = withinBudget(budget, labels[budget.label]);
+  return within;
+}
+
+function withinBudget({ max, seen }: LabelBudget, value: string | null | undefined): string {
+  if (value === null || value === undefined || value === unknownLabel) return unknownLabel;
+  if (seen.has(value)) return value;
+  if (seen.size >= max) return overflowLabel;
+  seen.add(value);
+  return value;
+}
+
+const noCount = (): Count => ({ byValue: new Map(), value: 0 });
+
+function countOf({ byValue }: Count, value: string): Count {
+  let count = byValue.get(value);
+  if (count === undefined) {
+    count = noCount();
+    byValue.set(value, count);
   }
+  return count;
+}
+
+function handOver(count: Count, metric: Counter): void {
+  for (const each of count.byValue.values()) handOver(each, metric);
+  if (count.labels !== undefined) metric.inc(count.labels, count.value);
+  count.value = 0;
 }

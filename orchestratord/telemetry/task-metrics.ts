@@ -40,8 +40,8 @@ export class TaskMetrics implements ServiceLevels {
   readonly #levels = new Map<string, Window>();
   /** Dispatched cost by tenant and class. */
   readonly #shares = new Map<string, Window>();
-  /** Jobs whose current attempt goes on after a loss and has delivered nothing yet. */
-  readonly #failingOver = new Set<string>();
+  /** Jobs whose current attempt goes on after a loss and has delivered nothing yet, with what was lost. */
+  readonly #resuming = new Map<string, "failover" | "restart">();
 
   constructor(options: TaskMetricsOptions) {
     this.#options = options;
@@ -206,7 +206,9 @@ export class TaskMetrics implements ServiceLevels {
     const { tasks, registry, core, config, clock } = this.#options;
     const record = tasks.job(jobId);
     if (record === undefined) return;
-    if (resume !== null && !preempted) this.#failingOver.add(jobId);
+    // What an earlier process ran is lost once, before this one has run anything of it.
+    const lost = record.isRecovered && record.placed === undefined ? "restart" : "failover";
+    if (resume !== null && !preempted) this.#resuming.set(jobId, lost);
     const { engine, priority, tenantId, maxTokens, expectedTokens } = record.task;
     const labels = {
       outcome: "assigned",
@@ -235,8 +237,10 @@ export class TaskMetrics implements ServiceLevels {
   }
 
   #resumed(jobId: string): void {
-    if (!this.#failingOver.delete(jobId)) return;
-    this.#options.registry.add("streams_resumed_total", { kind: "failover" });
+    const kind = this.#resuming.get(jobId);
+    if (kind === undefined) return;
+    this.#resuming.delete(jobId);
+    this.#options.registry.add("streams_resumed_total", { kind });
   }
 
   /** Once per stream: later attempts of the same task are not first tokens to anybody. */
@@ -276,7 +280,7 @@ export class TaskMetrics implements ServiceLevels {
     const { engine, priority } = record.task;
     const where = replicaLabels(engine, record.placed);
     if (outcome.kind === "done") this.#resumed(jobId);
-    this.#failingOver.delete(jobId);
+    this.#resuming.delete(jobId);
     if (outcome.kind === "canceled") {
       registry.add("tasks_canceled_total", { ...where, reason: outcome.reason });
     } else {

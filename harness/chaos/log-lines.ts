@@ -1,0 +1,28 @@
+// What a daemon has logged, in all of its lives or from some byte on. A life that was killed may have left
+// half a line.
+
+import { readFileSync } from "node:fs";
+
+export class LogLines {
+  readonly #text: string;
+
+  /** @param from the byte at which to begin */
+  constructor(path: string, from = 0) {
+    this.#text = readFileSync(path).subarray(from).toString("utf8");
+  }
+
+  count(event: string): number {
+    return this.#text.split(`"event":"${event}"`).length - 1;
+  }
+
+  /** How many lines of that event each task has. */
+  perTask(event: string): Map<string, number> {
+    const counts = new Map<string, number>();
+    for (const line of this.#text.split("\n")) {
+      if (!line.includes(`"event":"${event}"`)) continue;
+      const id = /"task_id":"([^"]+)"/.exec(line)?.[1];
+      if (id !== undefined) counts.set(id, 1 + (counts.get(id) ?? 0));
+    }
+    return counts;
+  }
+}

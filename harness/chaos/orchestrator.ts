@@ -1,0 +1,63 @@
+// orchestratord as its own program starts it, with one thing more: whoever started it may make its disk
+// slow, by a message over the channel between them. The delay lies at the port of the store, since nothing
+// outside of the process can make one folder slow without rights that a test run does not have; the store
+// behind it is the real one, and its own thread is not delayed.
+
+import { readFileSync } from "node:fs";
+import { enableCompileCache } from "node:module";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+
+enableCompileCache(join(import.meta.dirname, "../../node_modules/.cache/llama-orch"));
+const [{ orchestratordConfig, resolveConfig }, { startOrchestratord }] = await Promise.all([
+  import("@llama-orch/contract"),
+  import("@llama-orch/orchestratord"),
+]);
+
+/** What the channel carries: from now on every commit takes so much longer. */
+export interface CommitDelay {
+  readonly commitMs: number;
+}
+
+type AroundStore = NonNullable<Parameters<typeof startOrchestratord>[0]["aroundStore"]>;
+
+const disk = { commitMs: 0 };
+process.on("message", ({ commitMs }: CommitDelay) => {
+  disk.commitMs = commitMs;
+});
+// Nobody is waited for because of the channel.
+process.channel?.unref();
+
+/** Commits that come together wait together, as for one slow sync, and none overtakes another. */
+const aroundStore: AroundStore = (store) => {
+  let last: Promise<unknown> = Promise.resolve();
+  let waiting = 0;
+  return {
+    recover: () => store.recover(),
+    async commit(facts) {
+      if (disk.commitMs > 0 || waiting > 0) {
+        waiting += 1;
+        last = Promise.all([last, delay(disk.commitMs)]);
+        await last;
+        waiting -= 1;
+      }
+      return store.commit(facts);
+    },
+    body: (jobId) => store.body(jobId),
+    remembered: (tenantId, taskId) => store.remembered(tenantId, taskId),
+    transcript: (tenantId, taskId) => store.transcript(tenantId, taskId),
+    sweep: (nowMs) => store.sweep(nowMs),
+    makeRoom: () => store.makeRoom(),
+    close: () => store.close(),
+  };
+};
+
+const resolved = resolveConfig({ file: JSON.parse(readFileSync(process.argv[2] as string, "utf8")) });
+if (!resolved.ok) throw new Error(JSON.stringify(resolved.problems));
+const daemon = await startOrchestratord({ config: orchestratordConfig(resolved.config), aroundStore });
+const atOnce = new AbortController();
+let stopping: Promise<void> | undefined;
+process.on("SIGTERM", () => {
+  if (stopping !== undefined) atOnce.abort();
+  stopping ??= daemon.stop(atOnce.signal);
+});

@@ -1,0 +1,152 @@
+// The other end of the thread that writes: it is given one message at a time, and whatever comes while that
+// is on its way is the next group, one message and one sync for all. Order is kept.
+
+import { AssertionError } from "node:assert/strict";
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
+import { storageRefusal } from "../refusal.ts";
+import type { Call, Message, Reply, SweepLimits, WriterOptions } from "./messages.ts";
+
+export interface WriterThreadOptions extends WriterOptions {
+  /** The thread has ended by itself: a bug, after which nothing is kept any more. */
+  readonly onTrouble: (error: Error) => void;
+}
+
+interface Waiting {
+  readonly call: Call;
+  readonly safe: PromiseWithResolvers<void>;
+}
+
+interface Sweeping {
+  readonly limits: SweepLimits;
+  readonly swept: PromiseWithResolvers<void>;
+}
+
+interface Closing extends PromiseWithResolvers<void> {
+  readonly onSafe: () => void;
+}
+
+export class WriterThread {
+  readonly #thread: Worker;
+  readonly #onTrouble: (error: Error) => void;
+  #waiting: Waiting[] = [];
+  readonly #sweeps: Sweeping[] = [];
+  /** What the message that is on its way was for. */
+  #sent: readonly Waiting[] | Sweeping | undefined;
+  #closing: Closing | undefined;
+  #broken: AssertionError | undefined;
+
+  constructor({ onTrouble, ...workerData }: WriterThreadOptions) {
+    this.#onTrouble = onTrouble;
+    this.#thread = new Worker(new URL("./writer.ts", import.meta.url), { name: "store", workerData });
+    this.#thread.on("message", (reply: Reply) => this.#heard(reply));
+    this.#thread.on("error", (error: Error) => this.#ended(error));
+    this.#thread.on("exit", (code) => this.#ended(new Error(`It left with exit code ${code}.`)));
+    // A process stays for what is on its way, and for nothing else.
+    this.#thread.unref();
+  }
+
+  /** Resolves when the call is safe. Whoever calls earlier is written earlier. */
+  write(call: Call): Promise<void> {
+    if (this.#broken !== undefined) return Promise.reject(this.#broken);
+    if (this.#closing !== undefined) return Promise.reject(storageRefusal("it was closed"));
+    const safe = Promise.withResolvers<void>();
+    this.#waiting.push({ call, safe });
+    this.#next();
+    return safe.promise;
+  }
+
+  sweep(limits: SweepLimits): Promise<void> {
+    if (this.#broken !== undefined) return Promise.reject(this.#broken);
+    if (this.#closing !== undefined) return Promise.resolve();
+    const swept = Promise.withResolvers<void>();
+    this.#sweeps.push({ limits, swept });
+    this.#next();
+    return swept.promise;
+  }
+
+  /**
+   * Resolves when everything given before is safe and the thread has gone.
+   * @param onSafe between the two; its connection should be the last one, which tidies up
+   */
+  async close(onSafe: () => void): Promise<void> {
+    if (this.#closing === undefined) {
+      this.#closing = { ...Promise.withResolvers<void>(), onSafe };
+      for (const { swept } of this.#sweeps.splice(0)) swept.resolve();
+      this.#next();
+    }
+    if (this.#broken === undefined) await this.#closing.promise;
+    else onSafe();
+  }
+
+  #next(): void {
+    if (this.#sent !== undefined || this.#broken !== undefined) return;
+    if (this.#waiting.length > 0) {
+      const group = this.#waiting;
+      this.#waiting = [];
+      return this.#send(group, { kind: "group", calls: group.map(({ call }) => call) });
+    }
+    const sweeping = this.#sweeps[0];
+    if (sweeping !== undefined) return this.#send(sweeping, { kind: "sweep", limits: sweeping.limits });
+    if (this.#closing !== undefined) return void this.#leave(this.#closing);
+    this.#thread.unref();
+  }
+
+  #send(sent: readonly Waiting[] | Sweeping, message: Message): void {
+    this.#sent = sent;
+    this.#thread.ref();
+    this.#thread.postMessage(message);
+  }
+
+  async #leave(closing: Closing): Promise<void> {
+    closing.onSafe();
+    this.#sent = [];
+    this.#thread.removeAllListeners();
+    this.#thread.ref();
+    const exited = once(this.#thread, "exit");
+    this.#thread.postMessage({ kind: "close" } satisfies Message);
+    try {
+      await exited;
+      closing.resolve();
+    } catch (error) {
+      closing.reject(error);
+    }
+  }
+
+  #heard(reply: Reply): void {
+    const sent = this.#sent;
+    this.#sent = undefined;
+    if (reply.kind === "written") settle(sent as readonly Waiting[], reply.refused);
+    else this.#swept(sent as Sweeping, reply);
+    this.#next();
+  }
+
+  #swept({ swept }: Sweeping, reply: Exclude<Reply, { kind: "written" }>): void {
+    if (reply.kind === "swept" && reply.more) return;
+    this.#sweeps.shift();
+    if (reply.kind === "swept") swept.resolve();
+    else swept.reject(storageRefusal(reply.reason));
+  }
+
+  #ended(cause: Error): void {
+    if (this.#broken !== undefined) return;
+    const message = `The thread that writes the store has ended: ${cause.message}`;
+    const broken = new AssertionError({ message });
+    broken.cause = cause;
+    this.#broken = broken;
+    const sent = Array.isArray(this.#sent) ? (this.#sent as readonly Waiting[]) : [];
+    for (const { safe } of [...sent, ...this.#waiting.splice(0)]) safe.reject(broken);
+    for (const { swept } of this.#sweeps.splice(0)) swept.reject(broken);
+    this.#closing?.onSafe();
+    this.#closing?.resolve();
+    this.#onTrouble(broken);
+  }
+}
+
+function settle(group: readonly Waiting[], refused: ReadonlyMap<number, string>): void {
+  for (const [at, { safe }] of group.entries()) {
+    const reason = refused.get(at);
+    if (reason === undefined) safe.resolve();
+    else safe.reject(storageRefusal(reason));
+  }
+}
