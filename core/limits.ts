@@ -8,7 +8,7 @@ export const limits = {
    * First answers kept in memory for repeats; older ones come from the store, inside the event. All of them
    * travel with every snapshot, and each makes the lookup of every new task a little slower.
    */
-  rememberedAnswers: 10_000,
+  rememberedAnswers: 1_000,
   /** Callers with a rate-limit bucket of their own; beyond it the longest unseen is forgotten. */
   rateLimitedClients: 100_000,
   /** A replica that comes up within this time still lets its pool admit tasks. */

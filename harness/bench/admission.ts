@@ -56,7 +56,7 @@ export async function admissionBench(): Promise<BenchResult> {
   ];
   const conditions =
     `${connections} connections from one client process, ${perRound} posts a round, the middle of ${rounds}; log level ` +
-    "info; tasks are kept in memory, transcripts on disk; client, orchestrator and engine share the cores; bare is " +
+    "info; tasks, journal and transcripts on disk; client, orchestrator and engine share the cores; bare is " +
     "node:http that parses and answers the same JSON";
   return { figures, conditions };
 }

@@ -29,7 +29,7 @@ export interface JournalOptions {
 }
 
 const mib = 2 ** 20;
-const fileBytesMax = 64 * mib;
+const fileBytesMax = 128 * mib;
 const flushBytes = 256 * 1024;
 const flushMs = 100;
 /** More than that waits for no disk. */
@@ -64,7 +64,7 @@ export class Journal {
 
   private constructor(options: JournalOptions) {
     this.#options = options;
-    this.#fileBytes = options.fileBytes ?? Math.min(fileBytesMax, Math.floor(options.maxBytes / 4));
+    this.#fileBytes = options.fileBytes ?? Math.min(fileBytesMax, Math.floor(options.maxBytes / 2));
     this.#writer = new JournalWriter({
       folder: options.folder,
       onDrained: () => this.#drained(),
