@@ -7,7 +7,7 @@ import { text } from "node:stream/consumers";
 import { test } from "node:test";
 import { WireServer } from "@llama-orch/sdk/fixtures/wire-server";
 
-const program = join(import.meta.dirname, "llorch.ts");
+const program = join(import.meta.dirname, "llorch.js");
 
 function start(env: Record<string, string>, ...args: string[]) {
   const child = spawn(process.execPath, [program, ...args], { env: { ...process.env, ...env } });

@@ -12,7 +12,7 @@ import { Interrupted } from "./failure.ts";
 import { installationStarter } from "./up.ts";
 import type { UpWish } from "./up-command.ts";
 
-const program = join(import.meta.dirname, "llorch.ts");
+const program = join(import.meta.dirname, "llorch.js");
 
 function startUp(t: TestContext, ...args: string[]) {
   const dataDir = mkdtempSync(join(tmpdir(), "llorch-up-"));

@@ -31,12 +31,12 @@ test("the holder is found by its file descriptors, and named by its command line
   ] as const) {
     mkdirSync(join(root, "proc", pid, "fd"), { recursive: true });
     symlinkSync(`socket:[${inode}]`, join(root, "proc", pid, "fd/9"));
-    writeFileSync(join(root, "proc", pid, "cmdline"), "node\0cli/llorch.ts\0up\0");
+    writeFileSync(join(root, "proc", pid, "cmdline"), "node\0cli/llorch.js\0up\0");
   }
   const inspector = fileInspector(root);
   const holder = portHolder(inspector, 8080);
-  assert.deepEqual(holder, { pid: 4711, command: "node cli/llorch.ts up" });
-  assert.equal(holderText(holder ?? {}), "node cli/llorch.ts up (pid 4711)");
+  assert.deepEqual(holder, { pid: 4711, command: "node cli/llorch.js up" });
+  assert.equal(holderText(holder ?? {}), "node cli/llorch.js up (pid 4711)");
   assert.deepEqual(portHolder(inspector, 8081), {}, "somebody holds it, and we may not see who");
   assert.equal(holderText({}), "a process of another user or container");
   assert.equal(portHolder(inspector, 9200), undefined);

@@ -26,7 +26,7 @@ export function portHolder(inspector: Inspector, port: number): PortHolder | und
   return { pid: Number(pid), ...(words.length > 0 && { command: words.join(" ") }) };
 }
 
-/** How a sentence names it: `node cli/llorch.ts up (pid 4711)`. */
+/** How a sentence names it: `node cli/llorch.js up (pid 4711)`. */
 export function holderText({ pid, command }: PortHolder): string {
   if (pid === undefined) return "a process of another user or container";
   const shown = command === undefined ? "a process" : command.slice(0, commandCharsMax);

@@ -24,7 +24,7 @@ export interface DaemonOptions {
   readonly nodeFlags?: readonly string[];
 }
 
-const main = join(import.meta.dirname, "../../orchestratord/main.ts");
+const main = join(import.meta.dirname, "../../orchestratord/main.js");
 const facts = {
   modelDigest: `sha256:${"a".repeat(64)}`,
   computeFingerprint: "fake",

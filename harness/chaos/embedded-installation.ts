@@ -12,7 +12,7 @@ import { parentOf } from "./processes.ts";
 import { until } from "./stillness.ts";
 import { askJson } from "./wire.ts";
 
-const program = join(import.meta.dirname, "../../cli/llorch.ts");
+const program = join(import.meta.dirname, "../../cli/llorch.js");
 const poolId = "demo";
 const slots = 2;
 

@@ -19,6 +19,8 @@ export class Reserve {
   readonly #path: string;
   readonly #bytes: number;
   #made: number;
+  /** One for all pieces: what each would leave behind is as large as the reserve. */
+  #content: Buffer | undefined;
   /** It is to be made, a piece at a time. */
   isWanted = true;
 
@@ -48,7 +50,8 @@ export class Reserve {
    */
   grow(): void {
     if (this.isMade) return;
-    const piece = randomFillSync(Buffer.allocUnsafe(Math.min(pieceBytes, this.#bytes - this.#made)));
+    this.#content ??= randomFillSync(Buffer.allocUnsafe(pieceBytes));
+    const piece = this.#content.subarray(0, Math.min(pieceBytes, this.#bytes - this.#made));
     const file = openSync(this.#path, "a", 0o600);
     try {
       this.#made += writeSync(file, piece);
@@ -56,6 +59,7 @@ export class Reserve {
     } finally {
       closeSync(file);
     }
+    if (this.isMade) this.#content = undefined;
   }
 
   giveBack(): void {

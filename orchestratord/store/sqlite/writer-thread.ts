@@ -38,7 +38,10 @@ export class WriterThread {
 
   constructor({ onTrouble, ...workerData }: WriterThreadOptions) {
     this.#onTrouble = onTrouble;
-    this.#thread = new Worker(new URL("./writer.ts", import.meta.url), { name: "store", workerData });
+    // It holds one group at a time; what it needs besides is SQLite's own memory.
+    const resourceLimits = { maxYoungGenerationSizeMb: 4 };
+    const options = { name: "store", workerData, resourceLimits };
+    this.#thread = new Worker(new URL("./writer.js", import.meta.url), options);
     this.#thread.on("message", (reply: Reply) => this.#heard(reply));
     this.#thread.on("error", (error: Error) => this.#ended(error));
     this.#thread.on("exit", (code) => this.#ended(new Error(`It left with exit code ${code}.`)));

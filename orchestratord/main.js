@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 // The program `orchestratord`. What was compiled once is kept, which halves every later start; so the cache
-// is switched on before anything else is loaded. What loading leaves behind would grow the young generation
-// for good, so it is kept small until the daemon stands.
+// is switched on before anything else is loaded, and this file is JavaScript: a first one in TypeScript would
+// load the compiler for itself alone, which stays in memory. What loading leaves behind would grow the young
+// generation for good, so that is kept small until the daemon stands.
 
 import { enableCompileCache } from "node:module";
 import { join } from "node:path";
