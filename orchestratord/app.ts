@@ -169,7 +169,7 @@ function foundation(options: AppOptions, loop: () => Loop) {
   const { config, clock, artifacts, segments, seed, recovered } = options;
   const core = Orchestrator.recover(recovered, seed);
   const journal = options.journal(core);
-  const tasks = new Tasks(config.retention.idempotency_ms);
+  const tasks = new Tasks(config.retention.idempotency_ms, options.store.past(pastMax));
   const telemetry = new Telemetry({ ...options, core, tasks });
   const bind = (address: EngineAddress) => bindAdapter(address, { seed });
   const post: Loop["post"] = (happening) => loop().post(happening);
@@ -303,6 +303,9 @@ function nobodySwaps(poolId: string): OrchError {
   const why = `Nobody here runs the engines of pool ${poolId}; load the model where they run.`;
   return new OrchError("RELOAD_CONFLICT", why, { pool_id: poolId, last_error: why });
 }
+
+/** Tasks of earlier runs that lists show. */
+const pastMax = 1000;
 
 /** How long a reload waits for running tasks when nobody says. */
 const reloadDrainMs = 30_000;

@@ -116,6 +116,10 @@ test("a task that the store refuses is answered 503, runs nowhere, and may be se
   assert.deepEqual(log.of("trouble"), []);
   assert.equal((await client.get("/v1/tasks/refused/stream")).status, 404);
   assert.equal((await client.get("/v2/tasks")).body.tasks.length, 0);
+  const { body: text } = await client.get("/metrics");
+  assert.match(text, /^tasks_enqueued_total\{.*priority="interactive"\} 0$/m, "it was never taken in");
+  assert.match(text, /^tasks_canceled_total\{.*reason="client"\} 0$/m, "nobody cancelled it");
+  assert.match(text, /^tasks_rejected_total\{.*reason="POOL_UNAVAILABLE"\} 1$/m);
   // The store is known to be full: the next is refused before it is tried.
   const asked = store.asked.length;
   assert.equal((await client.submit({ task_id: "next" })).body.policy_label, "storage");

@@ -10,7 +10,7 @@ import type { Observer } from "./observer.ts";
 import type { Store } from "./store/store.ts";
 import { transcriptOf } from "./streaming/transcript.ts";
 import type { TaskRecord } from "./task-record.ts";
-import type { Tasks } from "./tasks.ts";
+import { type Tasks, viewOf } from "./tasks.ts";
 
 export interface EndingsOptions {
   readonly core: Orchestrator;
@@ -76,7 +76,7 @@ export class Endings {
     const spent = spentBy({ ...outcome, reserved: record.reserved }, session.costPerToken);
     const tenantPays = tenantBudgets[tenantId] !== undefined;
     const named = { fact: "ended", jobId: record.jobId, tenantId, taskId } as const;
-    const ended = { ...named, atMs, outcome, spent, tenantPays };
+    const ended = { ...named, atMs, outcome, spent, tenantPays, view: viewOf(record, undefined) };
     try {
       const transcript = await this.#keepTranscript(record, outcome);
       await store.commit([{ ...ended, transcript }]);

@@ -82,13 +82,16 @@ test("what waited runs in its old order, and a repeat gets the first answer agai
   assert.deepEqual([...new Set(placed)], ids);
 });
 
-test("a finished stream is served again, and so is the answer to its task", async (t) => {
+test("a finished stream is served again, as are its row and the answer to its task", async (t) => {
   const daemon = await killable(t);
   const { body: answer } = await daemon.client.submit({ task_id: "done", max_tokens: 12 });
   const before = await daemon.client.read("done");
+  const { body: row } = await daemon.client.get("/v2/tasks/done");
   await daemon.kill();
   await daemon.start();
   assert.equal(await daemon.client.read("done"), before);
+  assert.deepEqual((await daemon.client.get("/v2/tasks/done")).body, row);
+  assert.deepEqual((await daemon.client.get("/v2/tasks")).body.tasks, [row]);
   const again = await daemon.client.submit({ task_id: "done", max_tokens: 12 });
   assert.deepEqual(again.body, answer);
 });

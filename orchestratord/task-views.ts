@@ -3,8 +3,7 @@
 import { OrchError, type TaskList, type TaskQuery, type TaskView } from "@llama-orch/contract";
 import type { Orchestrator } from "@llama-orch/core";
 import type { Caller } from "./application.ts";
-import type { TaskRecord } from "./task-record.ts";
-import { type Standing, type Tasks, viewOf } from "./tasks.ts";
+import { type Row, type Standing, type Tasks, viewOf } from "./tasks.ts";
 
 export interface TaskViews {
   tasks(query: TaskQuery, caller: Caller): TaskList;
@@ -20,7 +19,8 @@ export function taskViews(core: Orchestrator, tasks: Tasks): TaskViews {
       return { tasks: views, ...(next !== undefined && { next_cursor: next }) };
     },
     task(taskId, { tenantId }) {
-      const record = tenantId === undefined ? tasks.findAny(taskId) : tasks.find(tenantId, taskId);
+      const known = tenantId === undefined ? tasks.findAny(taskId) : tasks.find(tenantId, taskId);
+      const record = known ?? tasks.past(tenantId, taskId);
       if (record === undefined) {
         throw new OrchError("NOT_FOUND", `There is no task ${taskId}; GET /v2/tasks lists them.`);
       }
@@ -30,7 +30,7 @@ export function taskViews(core: Orchestrator, tasks: Tasks): TaskViews {
 }
 
 /** One walk over each queue that a waiting row stands in. */
-function standingsOf(core: Orchestrator, rows: readonly TaskRecord[]): Map<string, Standing> {
+function standingsOf(core: Orchestrator, rows: readonly Row[]): Map<string, Standing> {
   const wanted = new Set(rows.filter(({ state }) => state === "waiting").map(({ jobId }) => jobId));
   const setIds = new Set([...wanted].map((jobId) => core.state.jobs.get(jobId)?.setId));
   const standings = new Map<string, Standing>();

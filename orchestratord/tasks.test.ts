@@ -4,7 +4,7 @@ import type { OrchError, TaskState } from "@llama-orch/contract";
 import { aRecord } from "./fixtures/records.ts";
 import type { TaskStream } from "./streaming/task-stream.ts";
 import type { TaskRecord } from "./task-record.ts";
-import { isOpen, Tasks, viewOf } from "./tasks.ts";
+import { isOpen, type Row, Tasks, viewOf } from "./tasks.ts";
 
 const keepMs = 1000;
 
@@ -23,7 +23,7 @@ function end(tasks: Tasks, jobId: string, atMs: number, state: TaskState = "done
   tasks.ended(record, atMs);
 }
 
-const jobs = (rows: readonly TaskRecord[]) => rows.map(({ jobId }) => jobId);
+const jobs = (rows: readonly Row[]) => rows.map(({ jobId }) => jobId);
 
 test("pages go from the newest to the oldest, without a gap and without a repeat", () => {
   const tasks = filled(7);
@@ -52,6 +52,21 @@ test("a cursor whose row is forgotten goes on with what is older, and never from
   assert.equal(tasks.job("j2"), undefined);
   const page = tasks.page({ limit: 9, ...(next !== undefined && { cursor: next }) }, undefined);
   assert.deepEqual(jobs(page.rows), ["j1", "j0"]);
+});
+
+test("tasks that ended in an earlier process are listed where they belong, and found by their names", () => {
+  const view = (n: number) => ({ ...viewOf(aRecord({ jobId: `p${n}`, taskId: `p${n}` }), undefined) });
+  const past = [3, 1].map((n) => ({ ...view(n), submitted_at_ms: 10 * n + 5, state: "done" as const }));
+  const tasks = new Tasks(keepMs, past);
+  for (let n = 1; n < 4; n++) tasks.add(aRecord({ jobId: `j${n}`, taskId: `t${n}`, submittedAtMs: 10 * n }));
+  const { rows, next } = tasks.page({ limit: 3 }, undefined);
+  assert.deepEqual(jobs(rows), ["p3", "j3", "j2"]);
+  assert.deepEqual(jobs(tasks.page({ limit: 9, cursor: next as string }, undefined).rows), ["p1", "j1"]);
+  assert.deepEqual(jobs(tasks.page({ state: "done" }, undefined).rows), ["p3", "p1"]);
+  assert.deepEqual(jobs(tasks.page({ tenant: "other" }, undefined).rows), []);
+  assert.equal(tasks.past("default", "p1")?.view, past[1]);
+  assert.equal(tasks.past(undefined, "p3")?.view, past[0]);
+  assert.equal(tasks.past("other", "p1"), undefined);
 });
 
 test("a cursor that no page has given out is refused by its name", () => {

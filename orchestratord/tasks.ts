@@ -1,7 +1,7 @@
 // Every accepted task by its job and by its name, beside the core: live ones whole, ended ones as long as
 // lists and repeats may ask for them. It remembers and finds; it decides nothing.
 
-import { OrchError, type TaskQuery, type TaskState, type TaskView } from "@llama-orch/contract";
+import { OrchError, type Task, type TaskQuery, type TaskState, type TaskView } from "@llama-orch/contract";
 import type { TaskRecord } from "./task-record.ts";
 
 /** Ended tasks that lists still show; beyond it the longest ended go. */
@@ -15,9 +15,12 @@ export class Tasks {
   /** Longest ended first. */
   readonly #ended = new Set<TaskRecord>();
   readonly #keepEndedMs: number;
+  /** Of an earlier process, oldest first. */
+  readonly #past: readonly PastTask[];
 
-  constructor(keepEndedMs: number) {
+  constructor(keepEndedMs: number, past: readonly TaskView[] = []) {
     this.#keepEndedMs = keepEndedMs;
+    this.#past = past.map(pastTask).sort((a, b) => a.submittedAtMs - b.submittedAtMs);
   }
 
   get live(): number {
@@ -54,6 +57,13 @@ export class Tasks {
     return this.find("default", taskId) ?? this.#byTaskId.get(taskId);
   }
 
+  /** The latest of that name that ended in an earlier process. */
+  past(tenantId: string | undefined, taskId: string): PastTask | undefined {
+    return this.#past.findLast(
+      ({ task }) => task.taskId === taskId && (tenantId === undefined || task.tenantId === tenantId),
+    );
+  }
+
   all(): Iterable<TaskRecord> {
     return this.#byJob.values();
   }
@@ -62,19 +72,26 @@ export class Tasks {
    * Newest first, from after the cursor, which names the last row of the page before.
    * @throws OrchError INVALID_PARAMS for a cursor that no page has given out
    */
-  page(query: TaskQuery, tenantId: string | undefined): { rows: TaskRecord[]; next: string | undefined } {
+  page(query: TaskQuery, tenantId: string | undefined): { rows: Row[]; next: string | undefined } {
     const limit = query.limit ?? pageDefault;
     const wanted = tenantId ?? query.tenant;
-    const all = [...this.#byJob.values()];
-    const rows: TaskRecord[] = [];
+    const all = this.#oldestFirst();
+    const rows: Row[] = [];
     for (let at = (query.cursor === undefined ? all.length : placeOf(all, query.cursor)) - 1; at >= 0; at--) {
-      const record = all[at] as TaskRecord;
+      const record = all[at] as Row;
       if (wanted !== undefined && record.task.tenantId !== wanted) continue;
       if (query.state !== undefined && record.state !== query.state) continue;
-      if (rows.length === limit) return { rows, next: cursorOf(rows.at(-1) as TaskRecord) };
+      if (rows.length === limit) return { rows, next: cursorOf(rows.at(-1) as Row) };
       rows.push(record);
     }
     return { rows, next: undefined };
+  }
+
+  /** What an earlier process left unfinished is older than what ended in it later. */
+  #oldestFirst(): readonly Row[] {
+    const records = [...this.#byJob.values()];
+    if (this.#past.length === 0) return records;
+    return [...this.#past, ...records].sort((a, b) => a.submittedAtMs - b.submittedAtMs);
   }
 
   /** As if it had never been: for one that has ended, or that was withdrawn. */
@@ -89,10 +106,10 @@ export class Tasks {
 
 const pageDefault = 100;
 
-const cursorOf = ({ submittedAtMs, jobId }: TaskRecord): string => `${submittedAtMs}.${jobId}`;
+const cursorOf = ({ submittedAtMs, jobId }: Row): string => `${submittedAtMs}.${jobId}`;
 
 /** Where the row of a cursor was forgotten meanwhile, what was handed in before it follows. */
-function placeOf(oldestFirst: readonly TaskRecord[], cursor: string): number {
+function placeOf(oldestFirst: readonly Row[], cursor: string): number {
   const [, submittedAt, jobId] = /^(\d{1,16})\.([\w-]+)$/.exec(cursor) ?? [];
   if (submittedAt === undefined) {
     const given = JSON.stringify(cursor.slice(0, 100));
@@ -104,6 +121,23 @@ function placeOf(oldestFirst: readonly TaskRecord[], cursor: string): number {
     : 1 + oldestFirst.findLastIndex(({ submittedAtMs }) => submittedAtMs < Number(submittedAt));
 }
 
+/** What lists show: tasks of this process, and ended ones of an earlier one. */
+export type Row = TaskRecord | PastTask;
+
+/** It ended in an earlier process, and how it was shown last is all that is left. */
+export interface PastTask extends Pick<TaskRecord, "jobId" | "submittedAtMs" | "state"> {
+  readonly task: Pick<Task, "tenantId" | "taskId">;
+  readonly view: TaskView;
+}
+
+const pastTask = (view: TaskView): PastTask => ({
+  jobId: view.job_id,
+  submittedAtMs: view.submitted_at_ms,
+  state: view.state,
+  task: { tenantId: view.tenant_id, taskId: view.task_id },
+  view,
+});
+
 const nameOf = (tenantId: string, taskId: string): string => `${tenantId} ${taskId}`;
 
 /** Where a waiting task stands now, as the core sees it. */
@@ -112,7 +146,8 @@ export interface Standing {
   readonly predictedStartMs: number;
 }
 
-export function viewOf(record: TaskRecord, standing: Standing | undefined): TaskView {
+export function viewOf(record: Row, standing: Standing | undefined): TaskView {
+  if ("view" in record) return record.view;
   const { task } = record;
   return {
     task_id: task.taskId,

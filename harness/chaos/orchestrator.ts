@@ -46,6 +46,7 @@ const aroundStore: AroundStore = (store) => {
     body: (jobId) => store.body(jobId),
     remembered: (tenantId, taskId) => store.remembered(tenantId, taskId),
     transcript: (tenantId, taskId) => store.transcript(tenantId, taskId),
+    past: (limit) => store.past(limit),
     sweep: (nowMs) => store.sweep(nowMs),
     makeRoom: () => store.makeRoom(),
     close: () => store.close(),

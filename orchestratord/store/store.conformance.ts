@@ -74,7 +74,7 @@ function naming(name: string, use: Use) {
   test(`${name}: the transcript of an ended task is found by its tenant and name`, () =>
     use(async ({ store }) => {
       await store.commit([admitted("j1"), ended("j1"), admitted("j2", { tenantId: "other" })]);
-      const { fact: _, spent: __, tenantPays: ___, ...rest } = ended("j1");
+      const { fact: _, spent: __, tenantPays: ___, view: ____, ...rest } = ended("j1");
       assert.deepEqual(await store.transcript("default", "task"), rest);
       assert.equal(await store.transcript("other", "task"), undefined);
       assert.equal(await store.transcript("default", "another"), undefined);
@@ -97,7 +97,7 @@ function naming(name: string, use: Use) {
       await store.commit([admitted("j1"), first]);
       assert.equal((await store.transcript("default", "task"))?.transcript, undefined);
       await store.commit([ended("j1", { atMs: 5 })]);
-      const { fact: __, spent: ___, tenantPays: ____, ...whole } = ended("j1");
+      const { fact: __, spent: ___, tenantPays: ____, view: _____, ...whole } = ended("j1");
       assert.deepEqual(await store.transcript("default", "task"), whole);
     }));
 
@@ -222,6 +222,22 @@ function accounting(name: string, use: Use) {
   const one = { tokens: 1, timeMs: 1.5, cost: 0.1 };
   const two = { tokens: 2, timeMs: 3, cost: 0.2 };
   const nothing = { tokens: 0, timeMs: 0, cost: 0 };
+
+  test(`${name}: the tasks that ended last are shown as they were, and so many as are asked for`, () =>
+    use(async ({ store }) => {
+      const jobs = ["j1", "j2", "j3", "j4"];
+      await store.commit(jobs.map((jobId) => admitted(jobId, { taskId: jobId })));
+      const endings = jobs.slice(0, 3).map((jobId, n) => ended(jobId, { taskId: jobId, atMs: 10 * n }));
+      await store.commit(endings);
+      assert.deepEqual(
+        store.past(9),
+        endings.map(({ view }) => view),
+      );
+      assert.deepEqual(
+        store.past(2).map(({ job_id }) => job_id),
+        ["j2", "j3"],
+      );
+    }));
 
   test(`${name}: what a task spent is booked once, on its tenant and its session`, () =>
     use(async ({ store }) => {

@@ -1,7 +1,7 @@
 // The port to what must survive: facts about tasks and the texts of those that are not over. It is narrow and
 // asynchronous, so that a group commit, another process or another machine can stand behind it.
 
-import type { ResolvedSampling, SamplerProfile, TaskBody } from "@llama-orch/contract";
+import type { ResolvedSampling, SamplerProfile, TaskBody, TaskView } from "@llama-orch/contract";
 import type {
   Outcome,
   Remembered,
@@ -33,6 +33,8 @@ export interface Store {
   remembered(tenantId: string | undefined, taskId: string): Promise<Remembered | undefined>;
   /** Where the transcript of an ended task lies, as long as its stream is served again. */
   transcript(tenantId: string | undefined, taskId: string): Promise<EndedTask | undefined>;
+  /** The tasks that ended last, longest ended first and so many at most, as lists show them. */
+  past(limit: number): readonly TaskView[];
   /** Removes what nobody may ask for any more. */
   sweep(nowMs: number): Promise<void>;
   /**
@@ -109,6 +111,8 @@ export interface Read {
 /** A cancel is an outcome like any other. */
 export interface Ended extends EndedTask {
   readonly fact: "ended";
+  /** As lists show it from now on. */
+  readonly view: TaskView;
   /** Booked on its session, if that is still the one it was a turn of. */
   readonly spent: Spent;
   /** Its tenant has a budget, so it is booked there, too. */

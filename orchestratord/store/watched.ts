@@ -55,6 +55,10 @@ export class WatchedStore implements Store {
     return this.#options.store.transcript(tenantId, taskId);
   }
 
+  past(limit: number) {
+    return this.#options.store.past(limit);
+  }
+
   sweep(nowMs: number) {
     return this.#options.store.sweep(nowMs);
   }

@@ -68,7 +68,8 @@ export class TaskMetrics implements ServiceLevels {
           this.#dispatched(effect);
           break;
         case "EndTask":
-          this.#ended(effect);
+          // A withdrawal is nobody's cancel.
+          if (event.type !== "TaskCanceled" || event.withdrawn !== true) this.#ended(effect);
           break;
         case "DrainPool": {
           const reason = event.type === "ReloadRequested" ? "reload" : "request";
@@ -199,7 +200,11 @@ export class TaskMetrics implements ServiceLevels {
     if (record === undefined) return;
     const { engine, priority } = record.task;
     const nowhere = { engine, engine_version: null, pool_id, replica_id: null };
-    registry.add("tasks_enqueued_total", { ...nowhere, priority });
+    // One that the disk refuses was never taken in.
+    void record.admitted.then((refused) => {
+      if (refused === undefined) registry.add("tasks_enqueued_total", { ...nowhere, priority });
+      else registry.add("tasks_rejected_total", { engine, reason: refused.code });
+    });
   }
 
   #dispatched({ jobId, poolId, replicaId, decision, waited, resume, preempted }: DispatchAttempt): void {

@@ -3,9 +3,10 @@
 
 import type { DatabaseSync } from "node:sqlite";
 import { tables } from "./migrations/0001-tables.ts";
+import { views } from "./migrations/0002-views.ts";
 
 /** Later ones are added at the end. */
-export const migrations: readonly string[] = [tables];
+export const migrations: readonly string[] = [tables, views];
 
 /** The database was written by a later release. */
 export class NewerDatabase extends Error {}

@@ -1,7 +1,7 @@
 // What is asked of the tables: everything at a start, and single tasks afterwards. It writes nothing.
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import type { TaskBody } from "@llama-orch/contract";
+import type { TaskBody, TaskView } from "@llama-orch/contract";
 import type { Settings } from "@llama-orch/core";
 import type { NamedTask } from "../naming.ts";
 import type { EndedTask, Recovered, RecoveredTask } from "../store.ts";
@@ -66,6 +66,11 @@ export class Reading {
     };
   }
 
+  past(limit: number): TaskView[] {
+    const rows = this.#db.prepare(past).all(limit) as { view: string }[];
+    return rows.map(({ view }) => JSON.parse(view) as TaskView).reverse();
+  }
+
   #all<T>(sql: string): T[] {
     return this.#db.prepare(sql).all() as T[];
   }
@@ -76,6 +81,8 @@ const newest = (which: string): string =>
   `outcome, transcript FROM tasks WHERE ${which} AND (ended_at IS NULL OR ended_at >= ?) ` +
   "ORDER BY serial DESC LIMIT 1";
 
+const past =
+  "SELECT view FROM tasks WHERE ended_at IS NOT NULL AND view IS NOT NULL ORDER BY ended_at DESC, serial DESC LIMIT ?";
 const replicas = "SELECT pool_id AS poolId, replica_id AS replicaId, facts FROM replicas";
 const drains = "SELECT pool_id AS poolId, since AS sinceMs, deadline_at AS deadlineAtMs FROM drains";
 const sessions =

@@ -59,8 +59,8 @@ function admittedRows({ facts, asked, session }: Admitted, serial: number, body:
 }
 
 function endedRows(ended: Ended, serial: number | undefined): Row[] {
-  const { jobId, tenantId, taskId, atMs, outcome, spent, tenantPays, transcript = null } = ended;
-  const ending = [JSON.stringify(outcome), transcript] as const;
+  const { jobId, tenantId, taskId, atMs, outcome, view, spent, tenantPays, transcript = null } = ended;
+  const ending = [JSON.stringify(outcome), transcript, JSON.stringify(view)] as const;
   // It is told again when its transcript comes later.
   if (serial === undefined) return [["endAgain", ...ending, taskId, tenantId, jobId]];
   return [

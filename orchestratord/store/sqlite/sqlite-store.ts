@@ -92,6 +92,10 @@ export class SqliteStore implements Store {
     return transcriptBy((of) => this.#newest(of, taskId), tenantId, this.#options);
   }
 
+  past(limit: number) {
+    return this.#reading.past(limit);
+  }
+
   sweep(nowMs: number): Promise<void> {
     const { endedMax = endedMaxDefault } = this.#options;
     return this.#writer.sweep({ nowMs, endedSinceMs: keptSinceMs(this.#options, nowMs), endedMax });

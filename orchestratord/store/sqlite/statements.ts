@@ -12,10 +12,10 @@ const statements = {
   read: "UPDATE tasks SET was_read = 1 WHERE serial = ?",
   end:
     "UPDATE tasks SET sent = NULL, frames = 0, tokens_out = 0, stream_digest = NULL, was_read = 0, " +
-    "ended_at = coalesce(ended_at, ?), outcome = ?, transcript = ? WHERE serial = ?",
+    "ended_at = coalesce(ended_at, ?), outcome = ?, transcript = ?, view = ? WHERE serial = ?",
   dropTexts: "DELETE FROM texts WHERE serial = ?",
   endAgain:
-    "UPDATE tasks SET outcome = ?, transcript = ? " +
+    "UPDATE tasks SET outcome = ?, transcript = ?, view = ? " +
     "WHERE task_id = ? AND tenant_id = ? AND job_id = ? AND ended_at IS NOT NULL",
   session:
     "INSERT INTO sessions (serial, tenant_id, session_id, expires_at, turns, tokens, time_ms, cost) " +
