@@ -28,6 +28,28 @@ test("a task is cancelled when its last reader has been away for the grace", () 
   assert.equal(only(effects, "AbortAttempt")[0]?.reason, "disconnect");
 });
 
+test("a polite stop cuts readers and cancels nothing, whatever the grace; the next start gives it anew", () => {
+  for (const graceMs of [0, 1000]) {
+    const world = withGrace(graceMs);
+    for (const taskId of ["away", "cut"]) {
+      world.submit(taskId);
+      read(world, 1, taskId);
+    }
+    if (graceMs > 0) read(world, 0, "away");
+    world.say({ type: "ShutdownBegan" });
+    read(world, 0, "cut");
+    world.pass(10_000);
+    assert.equal(world.outcome("away"), undefined);
+    assert.equal(world.outcome("cut"), undefined);
+    world.say({ type: "Restarted" });
+    world.pass(29_999);
+    assert.equal(world.outcome("cut"), undefined);
+    world.pass(1);
+    assert.equal(world.outcome("cut")?.kind, "canceled");
+    assert.equal(world.outcome("away")?.kind, "canceled");
+  }
+});
+
 test("a reader who comes back in time keeps the task, and leaving again starts the grace anew", () => {
   const world = withGrace(5000);
   world.submit("a");

@@ -9,6 +9,8 @@ import { clearGrace, startGrace } from "./grace.ts";
 export const unseenTimer = "unseen";
 
 export function readersChanged(core: Core, live: Live, readers: number): void {
+  // It is we who cut them: they may come back to the next process.
+  if (core.state.stopping && readers < live.readers) return;
   const { disconnectGraceMs, cancelOnDisconnect } = core.state.settings.stream;
   if (readers > 0) clearGrace(core, live);
   const left = live.readers > 0 && readers === 0;
@@ -36,7 +38,7 @@ export function restarted(core: Core): void {
 }
 
 export function graceOver(core: Core, live: Live): void {
-  if (!live.grace || live.over) return;
+  if (!live.grace || live.over || core.state.stopping) return;
   live.grace = false;
   cancel(core, live, "disconnect");
 }
