@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { stripVTControlCharacters } from "node:util";
 import type { ErrorEnvelope, TaskRequest } from "@llama-orch/contract";
@@ -306,4 +308,13 @@ test("help names every command and the exit codes, and is no failure", async () 
     assert.match(out, new RegExp(`\\b${word}\\b`));
   }
   assert.match(out, /0 done, 1 failed, 2 the call or the configuration is wrong, 130 interrupted, 141/);
+});
+
+test("the doctor looks into the data directory that is named, and makes nothing there", async () => {
+  const folder = join(import.meta.dirname, "fixtures/no-such-folder");
+  const { out } = await llorch({ url: "http://127.0.0.1:9" }, "--json", "doctor", "--data-dir", folder);
+  const { findings } = JSON.parse(out) as { findings: { check: string; says: string }[] };
+  const [data] = findings.filter(({ check }) => check === "data");
+  assert.equal(data?.says, `${folder} has no store yet; the first start makes it`);
+  assert.ok(!existsSync(folder));
 });

@@ -11,7 +11,7 @@ import { type RunWish, runTask } from "./commands/run.ts";
 import { cancelTask, listTasks } from "./commands/tasks.ts";
 import { type Settings, urlDefault, variables } from "./config.ts";
 import type { Context } from "./context.ts";
-import { runDoctor } from "./doctor/doctor.ts";
+import { type DoctorWish, runDoctor } from "./doctor/doctor.ts";
 import type { Inspector } from "./doctor/inspector.ts";
 import { exitCodes, Refusal } from "./failure.ts";
 import { parseDurationMs } from "./print/quantity.ts";
@@ -124,8 +124,11 @@ function addPoolCommands(program: Command, contextOf: ContextOf): void {
 function addMachineCommands(program: Command, contextOf: ContextOf, surroundings: Surroundings): void {
   program
     .command("doctor")
-    .description("check GPU, driver, libraries, memory, disk, ports and tools of this machine")
-    .action(() => runDoctor(contextOf(), surroundings.inspector, surroundings.nodeVersion));
+    .description("check GPU, driver, libraries, memory, disk, data, ports and tools of this machine")
+    .option("--data-dir <folder>", "where everything is kept (LLORCH_DATA_DIR)")
+    .action((wish: DoctorWish) =>
+      runDoctor(contextOf(), surroundings.inspector, surroundings.nodeVersion, wish),
+    );
   program
     .command("replay")
     .description("make the decisions of a journal again, and show the first that differs")

@@ -224,7 +224,9 @@ export const metricTable = {
     type: "counter",
     labels: ["kind"],
     by: orchestrator,
-    says: "Streams that went on after an interruption: reconnect, failover or restart.",
+    says:
+      "Streams that went on after an interruption: reconnect, failover or restart. A task of which nothing had " +
+      "been delivered begins anew and is not among them; attempts_lost_total counts its loss all the same.",
   },
   replay_mismatch_total: {
     type: "counter",

@@ -49,7 +49,11 @@ export interface SurvivingTask extends TaskFacts {
   /**
    * Frames that readers may have, as far as it was written down. Of a strict task that was sent and is read
    * they may have some more. So it counts as delivered in part even where this says 0, and never runs
-   * elsewhere with other bytes; a task that was never read has shown nobody anything.
+   * elsewhere with other bytes; a task that was never read has shown nobody anything. That somebody
+   * reads it is not waited for, since every first token would pay for a sync. So a process that dies within
+   * that one commit takes its task for unread and makes it again from the start, with the same bytes unless
+   * its set is gone as well; even then whoever returns with the id of a frame is refused for its digest, and
+   * never gets other text.
    */
   readonly frames: number;
   /** Tokens that were delivered. */

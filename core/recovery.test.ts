@@ -44,6 +44,7 @@ test("whatever has happened, every live task stands again in the old order, and 
           ...(live.deadlineAtMs <= world.nowMs ? ["DEADLINE_UNMET"] : []),
           // Where it may run has become something else, or has gone, before the restart.
           ...(isPicky(live) ? ["REPLICA_EXHAUSTED"] : []),
+          ...(live.task.placement.mode === "pin" ? ["POOL_UNAVAILABLE"] : []),
         ];
         assert.ok(allowed.includes(effect.outcome.code), `It ends with ${effect.outcome.code}.`);
       }

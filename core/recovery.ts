@@ -77,7 +77,9 @@ function runAgain(core: Core, live: Live, { frames, tokensOut, wasRead }: Surviv
   const { state, nowMs } = core;
   const { attempt, poolId, replicaId, setId, digest, determinism } = to;
   Object.assign(live, { poolId, replicaId, setId, digest, determinism, tokensOut, attempts: attempt });
-  live.frames = determinism === "strict" && wasRead ? Math.max(1, frames) : frames;
+  // What has no tokens is answered at its end, so nothing of it can have been seen.
+  const isText = live.task.workload === "completion";
+  live.frames = isText && determinism === "strict" && wasRead ? Math.max(1, frames) : frames;
   live.firstPlacedAtMs = nowMs;
   const pool = poolOf(state, live);
   setOf(state, live, pool);

@@ -12,8 +12,10 @@ import { Orchestrator } from "@llama-orch/core";
 import { bindAdapter, type EngineAddress } from "@llama-orch/engines/adapter";
 import type { Application } from "./application.ts";
 import type { Artifacts } from "./artifacts/artifacts.ts";
+import { guarded } from "./artifacts/guarded.ts";
 import { Attempts } from "./attempts.ts";
 import type { Clock } from "./clock.ts";
+import { Drains } from "./drains.ts";
 import { Endings } from "./endings.ts";
 import { Followings } from "./followings.ts";
 import type { Journal } from "./journal/journal.ts";
@@ -54,7 +56,8 @@ export interface AppOptions {
   /** What the store had when it was opened. */
   readonly recovered: Recovered;
   readonly artifacts: Artifacts;
-  readonly segments: Segments;
+  /** @param makeRoom gives back room that is held on the disk; false where there was none */
+  readonly segments: (makeRoom: () => boolean) => Segments;
   /** Begins with the state as it is now. */
   readonly journal: (core: Orchestrator) => Journal;
   readonly log: Log;
@@ -79,9 +82,9 @@ export interface App {
 }
 
 export function createApp(options: AppOptions): App {
-  const { config, clock, artifacts, segments } = options;
+  const { config, clock, artifacts } = options;
   const parts = assemble(options, () => external);
-  const { store } = parts;
+  const { store, segments } = parts;
   const { loop, directory, attempts, endings } = parts;
   parts.recovery.begin(options.recovered);
   if (options.recovered.tasks.length > 0) parts.waitingPulse.start();
@@ -117,9 +120,11 @@ export function createApp(options: AppOptions): App {
       clearInterval(sweeper);
       loop.close();
       parts.timers.close();
+      parts.recovery.close();
       parts.waitingPulse.close();
       await attempts.close();
       await endings.idle();
+      await store.giveUp();
       await Promise.all([external.close(), directory.close()]);
       parts.replays.close();
       parts.pulse.close();
@@ -166,15 +171,19 @@ function assemble(options: AppOptions, external: () => ExternalWatch) {
 
 /** What everything else stands on. */
 function foundation(options: AppOptions, loop: () => Loop) {
-  const { config, clock, artifacts, segments, seed, recovered } = options;
+  const { config, clock, artifacts, seed, recovered } = options;
   const core = Orchestrator.recover(recovered, seed);
+  const segments = options.segments(() => store.makeRoom());
   const journal = options.journal(core);
   const tasks = new Tasks(config.retention.idempotency_ms, options.store.past(pastMax));
   const telemetry = new Telemetry({ ...options, core, tasks });
   const bind = (address: EngineAddress) => bindAdapter(address, { seed });
   const post: Loop["post"] = (happening) => loop().post(happening);
-  const onFull = (full: boolean) => post({ type: "StorageChanged", full });
-  const store = new WatchedStore({ store: options.store, clock, onFull });
+  const onFull = (full: boolean, reason: string) => {
+    telemetry.storage(full, reason);
+    post({ type: "StorageChanged", full });
+  };
+  const store: WatchedStore = new WatchedStore({ store: options.store, clock, onFull });
   const recorder = new Recorder({ core, store });
   const pollMs = config.nodes.poll_interval_ms;
   const directory = new Directory({ bind, post, clock, pollMs, expected: expectedOf(config) });
@@ -194,6 +203,7 @@ function foundation(options: AppOptions, loop: () => Loop) {
     post,
     store,
     recorder,
+    segments,
     directory,
     pulse,
     streams,
@@ -235,11 +245,11 @@ function performingParts(
     observer: telemetry,
     submissions: new Submissions({ core, loop, clock, tasks, store, counter, ...streams }),
     attempts,
+    drains: new Drains({ core, store }),
     endings: new Endings({ core, clock, tasks, store, artifacts, observer: telemetry }),
     reloads: new Reloads(swapper, post),
     timers: new Timers(clock, (timer) => post({ type: "TimerFired", timer })),
     waitingPulse: new WaitingPulse(core, tasks, clock),
-    drains: { recorded: Promise.resolve() },
   };
 }
 
@@ -266,24 +276,29 @@ function applicationOf({ clock, artifacts }: AppOptions, parts: Parts): Applicat
     throw new OrchError("NOT_FOUND", `There is no pool ${poolId}; GET /v2/pools lists them.`);
   };
   return {
-    artifacts,
+    artifacts: guarded(artifacts, () => store.isFull),
     submit: (request, bodyBytes, caller) => submissions.submit(request, bodyBytes, caller),
     follow: (taskId, caller) => followings.follow(taskId, caller),
     async cancel(taskId, { tenantId }) {
       const record = tenantId === undefined ? tasks.findAny(taskId) : tasks.find(tenantId, taskId);
       if (record === undefined) return;
       loop.handle({ type: "TaskCanceled", tenantId: record.task.tenantId, taskId });
-      await record.ended;
+      const refused = await record.ended;
+      if (refused !== undefined) throw refused;
     },
     session: (sessionId, { tenantId = "default" }) => core.session(tenantId, sessionId, clock.nowMs()),
     async deleteSession(sessionId, { tenantId = "default" }) {
       loop.handle({ type: "SessionDeleted", tenantId, sessionId });
-      await store.commit([{ fact: "session-deleted", tenantId, sessionId, atMs: clock.nowMs() }]);
+      const fact = { fact: "session-deleted", tenantId, sessionId, atMs: clock.nowMs() } as const;
+      await store.insist(`end of session ${tenantId} ${sessionId}`, async () => {
+        // One that has begun since stands in place of the one that was deleted.
+        if (core.sessionFacts(tenantId, sessionId) === undefined) await store.commit([fact]);
+      });
     },
     async drain(poolId, deadlineMs) {
       requirePool(poolId);
       loop.handle({ type: "DrainRequested", poolId, deadlineMs });
-      await drains.recorded;
+      await drains.recorded(poolId);
     },
     async reload(poolId, { new_model_ref: modelRef, drain_deadline_ms: deadlineMs = reloadDrainMs }) {
       requirePool(poolId);

@@ -43,8 +43,8 @@ interface Running {
 
 /** What an attempt waits for, and what ends it. */
 interface Course {
-  /** Its place is written down. */
-  readonly sent: Promise<void>;
+  /** Whether its place is written down. */
+  readonly sent: Promise<boolean>;
   /** The attempt before it is over. */
   readonly before: Promise<void> | undefined;
   readonly signal: AbortSignal;

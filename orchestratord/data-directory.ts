@@ -4,6 +4,7 @@
 import { chmodSync, closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { isDiskFull } from "./disk-full.ts";
 
 export interface DataDirectory {
   readonly path: string;
@@ -49,16 +50,19 @@ function noteHolder(path: string): void {
   try {
     writeFileSync(path, String(process.pid), { mode: 0o600 });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+    if (!isDiskFull(error)) throw error;
+    // It was made and is empty, or names an earlier holder.
+    rmSync(path, { force: true });
   }
 }
 
 const sqliteBusy = 5;
+const unknown = "unknown";
 
 function readHolder(path: string): string {
   try {
-    return readFileSync(path, "utf8").trim();
+    return readFileSync(path, "utf8").trim() || unknown;
   } catch {
-    return "unknown";
+    return unknown;
   }
 }

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import type { StartedFake } from "@llama-orch/engines/fake";
-import { type Client, framesIn, lastOf } from "./fixtures/client.ts";
+import { type Client, framesIn, lastOf, tokensOf } from "./fixtures/client.ts";
 import { HeldStore } from "./fixtures/held-store.ts";
 import { type RunningOptions, running } from "./fixtures/running.ts";
 import type { Fact } from "./store/store.ts";
@@ -124,6 +124,7 @@ test("a task that the store refuses is answered 503, runs nowhere, and may be se
   const asked = store.asked.length;
   assert.equal((await client.submit({ task_id: "next" })).body.policy_label, "storage");
   assert.equal(store.asked.length, asked);
+  assert.equal((await client.call("POST", "/v1/artifacts", { n: 1 })).body.code, "ARTIFACT_STORE_FULL");
   store.refuses = () => false;
   let answer = await client.submit({ task_id: "refused" });
   while (answer.status !== 202) {
@@ -133,13 +134,71 @@ test("a task that the store refuses is answered 503, runs nowhere, and may be se
   assert.equal(lastOf(await client.frames("refused")).event, "end");
 });
 
-test("an outcome that cannot be kept still reaches its reader, and the daemon goes on", async (t) => {
-  const { client, store, log } = await onHeldDisk(t);
-  store.refuses = (facts) => facts.some(kindIs("ended"));
-  await client.submit({ task_id: "unkept" });
-  assert.equal(lastOf(await client.frames("unkept")).event, "end");
-  await log.until(({ event }) => event === "trouble");
-  store.refuses = (facts) => facts.some(kindIs("drained"));
-  assert.equal((await client.call("POST", "/v1/pools/pool-0/drain", { deadline_ms: 0 })).status, 503);
-  assert.equal((await client.get("/v2/pools")).status, 200);
+test("what the store refuses of a task's end is owed: nothing is told before, and all of it afterwards", async (t) => {
+  const { client, store } = await onHeldDisk(t);
+  store.refuses = (facts) => facts.length === 0 || facts.some(kindIs("ended"));
+  await client.submit({ task_id: "owed" });
+  const reading = await client.follow("owed");
+  await store.until("ended");
+  const rest = reading.rest();
+  assert.equal(await isSettled(client, rest), false);
+  assert.ok(!reading.text.includes("event: end"));
+  const canceled = await client.cancel("owed");
+  assert.equal(canceled.status, 503);
+  assert.equal(canceled.body.policy_label, "storage");
+  assert.equal((await client.submit({ task_id: "next" })).body.policy_label, "storage");
+  store.refuses = () => false;
+  assert.match(await rest, /event: end/);
+  assert.equal((await client.cancel("owed")).status, 204);
+});
+
+test("a task whose place the store refuses shows nothing until it is kept, however often it is sent", async (t) => {
+  const { client, store } = await onHeldDisk(t, { pool: { determinism: "best_effort" } });
+  const sent = () => store.asked.filter(kindIs("sent")).length;
+  store.refuses = (facts) => facts.some(kindIs("sent"));
+  await client.submit({ task_id: "nowhere" });
+  const reading = await client.follow("nowhere");
+  while (sent() < 4) await client.get("/v2/pools");
+  assert.equal(tokensOf(framesIn(reading.text)).length, 0);
+  assert.equal(store.recover().tasks[0]?.sentTo, undefined);
+  store.refuses = () => false;
+  const frames = framesIn(await reading.rest());
+  assert.deepEqual([tokensOf(frames)[0]?.data.i, lastOf(frames).event], [0, "end"]);
+});
+
+test("a drain and a deleted session that the store refuses are written down in the end", async (t) => {
+  const { client, store, engines } = await onHeldDisk(t);
+  await engines[0]?.faults({ stall_after: 1 });
+  await client.submit({ task_id: "running" });
+  await (await client.follow("running")).tokens(1);
+  store.refuses = () => true;
+  const answers = [
+    await client.call("POST", "/v1/pools/pool-0/drain", { deadline_ms: 60_000 }),
+    await client.call("DELETE", "/v1/sessions/session"),
+  ];
+  assert.deepEqual(
+    answers.map(({ status }) => status),
+    [503, 503],
+  );
+  const { drains, sessions } = store.recover();
+  assert.deepEqual([drains.length, sessions.length], [0, 1]);
+  store.refuses = () => false;
+  const isWritten = () => {
+    const { drains, sessions } = store.recover();
+    return drains.length === 1 && sessions.length === 0;
+  };
+  while (!isWritten()) await client.get("/v2/pools");
+});
+
+test("a reload is answered when its pool would not be found drained after a restart", async (t) => {
+  const { client, store } = await onHeldDisk(t);
+  assert.equal((await client.call("POST", "/v1/pools/pool-0/drain", { deadline_ms: 0 })).status, 202);
+  assert.equal(store.recover().drains.length, 1);
+  store.holds = kindIs("undrained");
+  const reloaded = client.call("POST", "/v1/pools/pool-0/reload", { new_model_ref: "haiku" });
+  await store.until("undrained");
+  assert.equal(await isSettled(client, reloaded), false);
+  store.release();
+  assert.equal((await reloaded).status, 200);
+  assert.deepEqual(store.recover().drains, []);
 });

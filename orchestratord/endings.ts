@@ -1,13 +1,16 @@
 // How a task ends towards its readers: the gate is shut at once, the transcript and the outcome are made
-// safe, and only then the terminal frame leaves.
+// safe, and only then the terminal frame leaves. While the disk refuses either, nobody is told anything: it
+// is tried again until it is kept, and what is not by the end of the process runs again at the next start.
 
 import { type EndFrame, type ErrorFrame, OrchError } from "@llama-orch/contract";
 import { type EndTask, type Orchestrator, type Outcome, spentBy } from "@llama-orch/core";
 import type { Artifacts } from "./artifacts/artifacts.ts";
 import { startedFrame } from "./attempts.ts";
 import type { Clock } from "./clock.ts";
+import { refusalOf } from "./disk-full.ts";
 import type { Observer } from "./observer.ts";
-import type { Store } from "./store/store.ts";
+import { isStorageRefusal, storageRefusal } from "./store/refusal.ts";
+import type { WatchedStore } from "./store/watched.ts";
 import { transcriptOf } from "./streaming/transcript.ts";
 import type { TaskRecord } from "./task-record.ts";
 import { type Tasks, viewOf } from "./tasks.ts";
@@ -16,14 +19,14 @@ export interface EndingsOptions {
   readonly core: Orchestrator;
   readonly clock: Clock;
   readonly tasks: Tasks;
-  readonly store: Store;
+  readonly store: WatchedStore;
   readonly artifacts: Artifacts;
   readonly observer: Observer;
 }
 
 export class Endings {
   readonly #options: EndingsOptions;
-  readonly #pending = new Set<Promise<void>>();
+  readonly #pending = new Set<Promise<unknown>>();
 
   constructor(options: EndingsOptions) {
     this.#options = options;
@@ -40,24 +43,43 @@ export class Endings {
     record.code = outcome.kind === "failed" ? outcome.code : undefined;
     record.tokensOut = outcome.tokensOut;
     record.endedAtMs = clock.nowMs();
-    tasks.ended(record, record.endedAtMs);
     const ended = this.#finish(record, outcome).finally(() => this.#pending.delete(ended));
     this.#pending.add(ended);
     record.ended = ended;
   }
 
-  /** Resolves once every ending so far is safe and its terminal frame has left. */
+  /** Resolves once every ending so far is safe and its terminal frame has left, or is owed. */
   async idle(): Promise<void> {
     await Promise.all(this.#pending);
   }
 
-  async #finish(record: TaskRecord, outcome: Outcome): Promise<void> {
+  /** @returns why nobody is told, where that is so */
+  async #finish(record: TaskRecord, outcome: Outcome): Promise<OrchError | undefined> {
     const { stream } = record;
     if ((await record.admitted) !== undefined) {
       this.#options.tasks.forget(record);
-      return stream.release();
+      stream.release();
+      return undefined;
     }
     if (!stream.isStarted) stream.started(startedFrame(record));
+    try {
+      await this.#options.store.insist(`end of ${record.jobId}`, () => this.#conclude(record, outcome));
+      return undefined;
+    } catch (error) {
+      if (isStorageRefusal(error)) return error;
+      this.#options.observer.trouble("An outcome can never be kept.", error, record);
+      this.#mayBeForgotten(record);
+      return new OrchError("INTERNAL", "The end of the task cannot be kept. See the daemon's log.");
+    }
+  }
+
+  /** Not before somebody else knows how it ended. */
+  #mayBeForgotten(record: TaskRecord): void {
+    this.#options.tasks.ended(record, record.endedAtMs as number);
+  }
+
+  async #conclude(record: TaskRecord, outcome: Outcome): Promise<void> {
+    const { stream } = record;
     const transcript = await this.#keep(record, outcome);
     const known = transcript === undefined ? {} : { transcript };
     if (outcome.kind === "failed") stream.error({ ...errorFrame(record, outcome), ...known });
@@ -65,9 +87,15 @@ export class Endings {
     record.transcript = transcript;
     record.isReleased = true;
     stream.release();
+    record.ended = Promise.resolve(undefined);
+    this.#mayBeForgotten(record);
   }
 
-  /** The id of the transcript, or undefined where the disk refused it; the reader gets the ending anyway. */
+  /**
+   * The id of the transcript, or undefined where it can never be kept; the reader gets the ending anyway.
+   *
+   * @throws OrchError POOL_UNAVAILABLE (storage) while the disk refuses
+   */
   async #keep(record: TaskRecord, outcome: Outcome): Promise<string | undefined> {
     const { core, store, observer } = this.#options;
     const { tenantId, taskId } = record.task;
@@ -77,20 +105,18 @@ export class Endings {
     const tenantPays = tenantBudgets[tenantId] !== undefined;
     const named = { fact: "ended", jobId: record.jobId, tenantId, taskId } as const;
     const ended = { ...named, atMs, outcome, spent, tenantPays, view: viewOf(record, undefined) };
+    let transcript: string | undefined;
     try {
-      const transcript = await this.#keepTranscript(record, outcome);
-      await store.commit([{ ...ended, transcript }]);
-      return transcript;
+      transcript = await this.#keepTranscript(record, outcome);
     } catch (error) {
+      if (isStorageRefusal(error)) throw error;
       observer.trouble("A transcript could not be kept.", error, record);
-      await store
-        .commit([ended])
-        .catch((cause) => observer.trouble("An outcome could not be kept.", cause, record));
-      return undefined;
     }
+    await store.commit([{ ...ended, ...(transcript !== undefined && { transcript }) }]);
+    return transcript;
   }
 
-  /** On a full disk with the room that was held for it. */
+  /** On a full disk in the room that is held for it, and not at all while that is used up, too. */
   async #keepTranscript(record: TaskRecord, outcome: Outcome): Promise<string> {
     const { artifacts, store } = this.#options;
     const frame = outcome.kind === "failed" ? errorFrame(record, outcome) : endFrame(record, outcome);
@@ -104,15 +130,18 @@ export class Endings {
     try {
       return await put();
     } catch (error) {
-      if (!noRoom.has((error as NodeJS.ErrnoException).code ?? "")) throw error;
-      await store.makeRoom();
-      return put();
+      if (refusalOf(error) === undefined) throw error;
+      // Others may have made room in the meantime, so it is tried again whoever does.
+      store.makeRoom();
+    }
+    try {
+      return await put();
+    } catch (error) {
+      const refusal = refusalOf(error);
+      throw refusal === undefined ? error : storageRefusal(refusal.message, error);
     }
   }
 }
-
-/** What the system calls a disk that is full. */
-const noRoom: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT"]);
 
 export function endFrame({ stream }: TaskRecord, outcome: Exclude<Outcome, { kind: "failed" }>): EndFrame {
   const { tokensOut, decodeMs } = outcome;

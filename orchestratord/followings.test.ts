@@ -1,13 +1,23 @@
-// Streams of tasks that the daemon's lists have forgotten: what the store remembers of them is enough.
+// Streams of tasks that the daemon's lists have forgotten: what the store remembers of them is enough. And
+// who counts as a reader.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { OrchestratordConfig } from "@llama-orch/contract";
+import { Orchestrator } from "@llama-orch/core";
 import { lastOf } from "./fixtures/client.ts";
 import { HeldStore } from "./fixtures/held-store.ts";
+import { aRecord } from "./fixtures/records.ts";
 import { running } from "./fixtures/running.ts";
+import { Followings } from "./followings.ts";
+import { Recorder } from "./recorder.ts";
+import { staged, startedFrame, TestSink, texts } from "./streaming/fixtures/stage.ts";
+import { Replays } from "./streaming/replays.ts";
+import { Tasks } from "./tasks.ts";
 
 const nowMs = () => Date.now();
 const streamsMs = 600_000;
+const caller = { client: "127.0.0.1", identity: "localhost", correlationId: "correlation" };
 
 test("a finished stream is served for as long as was promised, although lists have forgotten its task", async (t) => {
   const store = new HeldStore({ nowMs, keepEndedMs: streamsMs, rememberMs: streamsMs });
@@ -49,3 +59,34 @@ test("who is bound to no tenant reads the transcript of every task that it may f
   assert.equal(status, 200);
   assert.equal(body.metadata.request.tenant_id, "acme");
 });
+
+test(
+  "who comes with the place of another text is no reader, so that nobody is taken to have gone",
+  staged(async ({ open, clock }) => {
+    const store = new HeldStore({ nowMs, keepEndedMs: streamsMs, rememberMs: streamsMs });
+    const core = new Orchestrator(1);
+    const tasks = new Tasks(0);
+    const stream = open();
+    tasks.add({ ...aRecord({ taskId: "runs" }), stream });
+    stream.started(startedFrame);
+    stream.tokens(texts("Moon"));
+    let reconnects = 0;
+    const followings = new Followings({
+      core,
+      clock,
+      tasks,
+      store,
+      recorder: new Recorder({ core, store }),
+      replays: new Replays({ clock, load: () => assert.fail(), make: () => assert.fail() }),
+      config: { retention: { streams_ms: streamsMs } } as OrchestratordConfig,
+      onReconnect: () => reconnects++,
+    });
+    const { stream: found } = await followings.follow("runs", caller);
+    const told = () => [store.asked.map(({ fact }) => fact), reconnects];
+    const other = { index: 0, digest: "00000000" };
+    assert.throws(() => found.follow(other, new TestSink(), { verbose: false }), { code: "INVALID_PARAMS" });
+    assert.deepEqual(told(), [[], 0]);
+    found.follow({ index: 0 }, new TestSink(), { verbose: false });
+    assert.deepEqual(told(), [["read"], 1]);
+  }),
+);

@@ -10,6 +10,7 @@ import type { EndedTask, Store } from "./store/store.ts";
 import type { Replays } from "./streaming/replays.ts";
 import type { Followable } from "./streaming/task-stream.ts";
 import { budgetOf, sessionBudget } from "./submissions.ts";
+import type { TaskRecord } from "./task-record.ts";
 import type { Tasks } from "./tasks.ts";
 
 export interface FollowingsOptions {
@@ -37,7 +38,6 @@ export class Followings {
     if (record === undefined) return this.#followForgotten(tenantId, taskId);
     const refused = await record.admitted;
     if (refused !== undefined) throw refused;
-    if (record.outcome === undefined) this.#options.recorder.read(record);
     if (record.isReleased) {
       const { endedAtMs: atMs = 0, transcript } = record;
       const { tenantId: owner } = record.task;
@@ -45,7 +45,7 @@ export class Followings {
       return this.#again(ended);
     }
     return {
-      stream: this.#counted(record.stream),
+      stream: this.#counted(record.stream, () => this.#read(record)),
       budget: budgetOf(core, record.jobId, record.task, clock.nowMs()),
     };
   }
@@ -59,11 +59,17 @@ export class Followings {
     throw new OrchError("NOT_FOUND", `There is no task ${taskId}. Hand it in with POST /v1/tasks first.`);
   }
 
-  /** A position that the stream refuses is no reconnect. */
-  #counted(stream: Followable): Followable {
+  /** Frames leave before that is safe: `core/facts.ts` says what a crash in between may cost. */
+  #read(record: TaskRecord): void {
+    if (record.outcome === undefined) this.#options.recorder.read(record);
+  }
+
+  /** Whose position the stream refuses has come for nothing: that is no reader and no reconnect. */
+  #counted(stream: Followable, onReader: () => void = () => {}): Followable {
     return {
       follow: (position, sink, how) => {
         const reader = stream.follow(position, sink, how);
+        onReader();
         if (position !== undefined) this.#options.onReconnect();
         return reader;
       },

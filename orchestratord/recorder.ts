@@ -24,8 +24,8 @@ export class Recorder {
     void this.#note({ fact: "configured", settings, atMs });
   }
 
-  /** Resolves when it is written down, or was refused. */
-  sent(jobId: string): Promise<void> {
+  /** Whether it is safe now; false where the store refused it. */
+  sent(jobId: string): Promise<boolean> {
     return this.#note({ fact: "sent", jobId, to: this.#options.core.sentTo(jobId) as SentTo });
   }
 
@@ -53,17 +53,18 @@ export class Recorder {
     void this.#note({ fact: "replica-seen", ...replica });
   }
 
-  undrained(poolId: string): void {
-    if (this.#options.core.state.pools.get(poolId)?.draining === undefined) {
-      void this.#note({ fact: "undrained", poolId });
-    }
+  replicaGone(poolId: string, replicaId: string): void {
+    this.#replicas.delete(`${poolId}/${replicaId}`);
+    void this.#note({ fact: "replica-gone", poolId, replicaId });
   }
 
-  async #note(fact: Fact): Promise<void> {
+  async #note(fact: Fact): Promise<boolean> {
     try {
       await this.#options.store.commit([fact]);
+      return true;
     } catch (error) {
       if (!(error instanceof OrchError)) throw error;
+      return false;
     }
   }
 }

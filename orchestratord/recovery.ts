@@ -4,7 +4,7 @@
 // home to go to.
 
 import type { Orchestrator, PoolSettings, Settings } from "@llama-orch/core";
-import type { Clock } from "./clock.ts";
+import type { Clock, Timer } from "./clock.ts";
 import type { Happening } from "./loop.ts";
 import type { Recorder } from "./recorder.ts";
 import type { Recovered, RecoveredTask } from "./store/store.ts";
@@ -34,6 +34,7 @@ export class Recovery {
   /** Pools that are not configured any more and have tasks. */
   #gone: readonly PoolSettings[] = [];
   #isSettled = false;
+  #giveUp: Timer | undefined;
 
   constructor(options: RecoveryOptions) {
     this.#options = options;
@@ -41,7 +42,7 @@ export class Recovery {
 
   /** Before anybody can ask for anything. */
   begin({ settings: before, tasks: left }: Recovered): void {
-    const { core, timers, post, settings } = this.#options;
+    const { core, clock, timers, post, settings } = this.#options;
     const records = left.map((task) => this.#takeUp(task));
     for (const [timer, atMs] of core.state.timers) timers.set(timer, atMs);
     const homes = new Set(left.flatMap(({ poolId, sentTo }) => [poolId, sentTo?.poolId]));
@@ -51,6 +52,11 @@ export class Recovery {
     for (const [n, task] of left.entries()) this.#reportLost(task, records[n] as TaskRecord);
     if (before !== null) post({ type: "Restarted" });
     this.settle();
+    if (!this.#isSettled) this.#giveUp = clock.after(settleMaxMs, () => this.#settleNow());
+  }
+
+  close(): void {
+    this.#giveUp?.cancel();
   }
 
   #takeUp(task: RecoveredTask): TaskRecord {
@@ -84,15 +90,24 @@ export class Recovery {
 
   /**
    * To be called when a replica has reported. Once every configured engine has said what it serves, what is
-   * not configured any more is given up; until then its tasks would find no home.
+   * not configured any more is given up; until then its tasks would find no home. An engine that never says
+   * so is waited for only so long.
    */
   settle(): void {
-    const { core, post, settings, replicasOf } = this.#options;
+    const { settings, replicasOf } = this.#options;
     if (this.#isSettled || !settings.pools.every(({ id }) => this.#isKnown(id, replicasOf(id)))) return;
+    this.#settleNow();
+  }
+
+  #settleNow(): void {
+    const { core, post, recorder, settings } = this.#options;
     this.#isSettled = true;
+    this.#giveUp?.cancel();
     for (const { id: poolId } of settings.pools) {
       for (const { replicaId, epoch } of core.state.pools.get(poolId)?.replicas.values() ?? []) {
-        if (epoch < 0) post({ type: "ReplicaRemoved", poolId, replicaId, reason: "restart" });
+        if (epoch >= 0) continue;
+        recorder.replicaGone(poolId, replicaId);
+        post({ type: "ReplicaRemoved", poolId, replicaId, reason: "restart" });
       }
     }
     if (this.#gone.length > 0) this.#configure(settings);
@@ -110,4 +125,8 @@ export class Recovery {
   }
 }
 
-const coming: ReadonlySet<string> = new Set(["starting", "loading"]);
+/** Longer than any engine may take until it serves or is given up. */
+const settleMaxMs = 300_000;
+
+/** One of these has not said what it serves; it may only be away for a moment. */
+const coming: ReadonlySet<string> = new Set(["starting", "loading", "backing_off"]);

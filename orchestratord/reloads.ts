@@ -22,7 +22,7 @@ export interface SwapResult {
 
 interface Waiter {
   resolve(reply: ReloadReply): void;
-  reject(error: OrchError): void;
+  reject(error: unknown): void;
 }
 
 export class Reloads {
@@ -63,19 +63,27 @@ export class Reloads {
     });
   }
 
-  /** A reload that is refused because another one runs is answered at once, and was asked for last. */
-  answer({ poolId, ok, modelRef, engineVersion, durationMs, error }: AnswerReload): void {
+  /**
+   * A reload that is refused because another one runs is answered at once, and was asked for last.
+   *
+   * @param kept that it was done, which the answer waits for; the core goes on at once
+   */
+  answer(
+    { poolId, ok, modelRef, engineVersion, durationMs, error }: AnswerReload,
+    kept: Promise<void> = Promise.resolve(),
+  ): void {
     const waiters = this.#waiters.get(poolId) ?? [];
     const waiter = waiters.length > 1 && durationMs === 0 ? waiters.pop() : waiters.shift();
     if (waiters.length === 0) this.#waiters.delete(poolId);
     if (waiter === undefined) return;
     if (ok) {
-      waiter.resolve({
+      const reply = {
         pool_id: poolId,
         model_ref: modelRef,
         engine_version: engineVersion,
         duration_ms: durationMs,
-      });
+      };
+      kept.then(() => waiter.resolve(reply), waiter.reject);
     } else {
       const why = error ?? "The new model did not come up.";
       waiter.reject(new OrchError("RELOAD_CONFLICT", why, { pool_id: poolId, last_error: why }));

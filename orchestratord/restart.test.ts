@@ -114,6 +114,8 @@ test("a strict task delivered in part ends with WORKER_RESET where its engines a
   await daemon.client.submit({ ...onFirst, task_id: "orphan", determinism: "strict" });
   const reading = await daemon.client.follow("orphan");
   await reading.tokens(5);
+  // Its answer leaves when all that was told before is safe, which is that the other one is read.
+  await daemon.client.submit({ task_id: "later" });
   await daemon.kill();
   await broken(reading);
   await daemon.start({ pools: { "pool-0": 1 } });
@@ -131,6 +133,33 @@ test("a task whose pool is not configured any more runs where its model is serve
   const frames = await daemon.client.frames("moved");
   assert.equal(lastOf(frames).event, "end");
   assert.equal(frames[0]?.data.pool_id, "renamed");
+});
+
+test("a pinned task whose pool is not configured any more ends, and is told that and who serves its model", async (t) => {
+  const daemon = await killable(t);
+  const pinned = { placement: { mode: "pin", pin_pool_id: "pool-0" }, max_tokens: 200 };
+  await daemon.client.submit({ ...pinned, task_id: "ran" });
+  const reading = await daemon.client.follow("ran");
+  await reading.tokens(5);
+  // Its answer leaves when all that was told before is safe, which is that the other one is read.
+  await daemon.client.submit({ ...pinned, task_id: "waited" });
+  await daemon.kill();
+  await broken(reading);
+  await daemon.start({ pools: { renamed: 0 } });
+  const lastEventId = idOf(framesIn(reading.text));
+  const ends = [
+    lastOf(await daemon.client.frames("ran", { lastEventId })),
+    lastOf(await daemon.client.frames("waited")),
+  ];
+  const why =
+    "Its pool pool-0 is not configured any more; pools that serve haiku: renamed. Send the task again without the pin.";
+  assert.deepEqual(
+    ends.map(({ event, data }) => [event, data.code, data.message]),
+    [
+      ["error", "WORKER_RESET", why],
+      ["error", "POOL_UNAVAILABLE", why],
+    ],
+  );
 });
 
 test("nothing that was accepted is refused by a smaller queue", async (t) => {

@@ -3,16 +3,27 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { type TestContext, test } from "node:test";
 import { OrchError } from "@llama-orch/contract";
 import { startFailure } from "./start-failure.ts";
+import { prepareDatabase } from "./store/sqlite/database.ts";
 
-const main = join(import.meta.dirname, "main.ts");
+const main = join(import.meta.dirname, "main.js");
 
 /** Starts the program, which is to leave by itself. */
 async function start(t: TestContext, file: object, dataDir?: string) {
@@ -83,6 +94,34 @@ test("a lock that is none ends the program with a sentence and 2", async (t) => 
     /^daemon\.lock cannot be used: file is not a database\. Remove it, or/,
   );
 });
+
+test("a damaged table of the store ends the program with a sentence that names the store, and 2", async (t) => {
+  const data = mkdtempSync(join(tmpdir(), "llama-orch-start-"));
+  t.after(() => rmSync(data, { recursive: true, force: true }));
+  mkdirSync(join(data, "store"));
+  prepareDatabase(join(data, "store"));
+  for (const table of ["tasks", "texts", "recorded"]) {
+    const path = join(data, "store", "store.db");
+    const whole = readFileSync(path);
+    damage(path, table);
+    assertTold(
+      await start(t, {}, data),
+      /^The store .*store\.db cannot be opened\. SQLite says: .*malformed.* Restore it from a copy, or move/,
+    );
+    writeFileSync(path, whole);
+  }
+});
+
+/** The page where a table begins is nothing any more. */
+function damage(path: string, table: string): void {
+  const db = new DatabaseSync(path, { readOnly: true });
+  const page = Number(db.prepare("PRAGMA page_size").get()?.page_size);
+  const root = Number(db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = ?").get(table)?.rootpage);
+  db.close();
+  const file = openSync(path, "r+");
+  writeSync(file, Buffer.alloc(page, 0xff), 0, page, (root - 1) * page);
+  closeSync(file);
+}
 
 test("what is a bug of ours has no sentence", () => {
   assert.equal(startFailure(new TypeError("x is not a function")), undefined);

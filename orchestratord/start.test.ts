@@ -13,6 +13,8 @@ import { framesIn, lastOf } from "./fixtures/client.ts";
 import { configFor, running } from "./fixtures/running.ts";
 import { DirectoryTaken } from "./index.ts";
 import { startOrchestratord } from "./start.ts";
+import { admitted, sent, settingsWith } from "./store/fixtures/facts.ts";
+import { MemoryStore } from "./store/fixtures/memory-store.ts";
 
 const quiet = { writeLog: () => {} };
 
@@ -122,4 +124,40 @@ test("a certificate that cannot be read ends the start, and leaves the data dire
   const config = configFor(t, { tls: { cert_file: "/nowhere/cert.pem", key_file: "/nowhere/key.pem" } });
   await assert.rejects(startOrchestratord({ config, ...quiet }), { code: "INVALID_PARAMS" });
   takeDataDirectory(config.data_dir).release();
+});
+
+test("a wall clock that lies behind what was recorded is said once, with what that means", async (t) => {
+  const nowMs = () => Date.now();
+  const store = () => new MemoryStore({ nowMs, keepEndedMs: 1000, rememberMs: 1000 });
+  const [behind, fine] = [store(), store()];
+  const configured = { fact: "configured", settings: settingsWith() } as const;
+  await behind.commit([{ ...configured, atMs: Date.now() + 3_600_000 }]);
+  await fine.commit([{ ...configured, atMs: Date.now() }]);
+  const said = async (kept: MemoryStore) => (await running(t, { store: kept })).log.of("clock_behind");
+  const [line, ...more] = await said(behind);
+  assert.deepEqual([line?.level, more], ["warn", []]);
+  assert.match(line?.human ?? "", /^The wall clock is 36\d\d s behind the time recorded last, from which /);
+  assert.deepEqual(await said(fine), []);
+});
+
+test("what an earlier run left is said before anything is done about it, with what ran and what waited", async (t) => {
+  const store = new MemoryStore({ nowMs: () => Date.now(), keepEndedMs: 1000, rememberMs: 1000 });
+  const ids = ["ran", "waited", "waited, too"];
+  const drain = { fact: "drained", sinceMs: 1, deadlineAtMs: 2 } as const;
+  await store.commit([
+    { fact: "configured", settings: settingsWith("pool-0"), atMs: 1 },
+    ...ids.map((id) => admitted(id, { taskId: id, atMs: Date.now() })),
+    sent("ran"),
+    { ...drain, poolId: "pool-0" },
+    { ...drain, poolId: "gone" },
+  ]);
+  const { log } = await running(t, { store });
+  assert.equal(log.all[0]?.event, "recovered");
+  assert.equal(log.all[0]?.human, "Goes on with 3 tasks of an earlier run: 1 ran, 2 waited.");
+  assert.deepEqual(
+    log.of("still_drained").map(({ pool_id }) => pool_id),
+    ["pool-0"],
+  );
+  const [ready] = log.of("replica_ready");
+  assert.match(ready?.human ?? "", / is ready, and its pool is drained\.$/);
 });

@@ -76,19 +76,17 @@ async function startIn(directory: DataDirectory, options: StartOptions): Promise
   });
   const { aroundStore = (opened: Store) => opened } = options;
   const store = aroundStore(options.store ?? openStore(directory, config, log, () => clock.nowMs()));
-  const recovered = store.recover();
+  const recovered = await recoveredFrom(store);
   // Time goes on from what was recorded last, wherever the wall clock has been set meanwhile.
   const clock: Clock = systemClock(recovered.nowMs);
+  // Before all that the recovery itself has to say.
+  tellOfEarlierRun(log, recovered, config);
   const app = await createDaemon(directory, options, { clock, log, store, recovered }).catch(
     async (error) => {
       await store.close();
       throw error;
     },
   );
-  if (recovered.tasks.length > 0) {
-    const count = recovered.tasks.length;
-    log.write("info", "recovered", { human: `Goes on with ${count} tasks of an earlier run.` });
-  }
   const server = await listen(app, config, clock, log);
   const lastWords = () => app.lastWords();
   process.on("uncaughtExceptionMonitor", lastWords);
@@ -107,6 +105,40 @@ async function startIn(directory: DataDirectory, options: StartOptions): Promise
       directory.release();
     },
   };
+}
+
+async function recoveredFrom(store: Store): Promise<Recovered> {
+  try {
+    return store.recover();
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+/** A wall clock that is merely adjusted goes back by less. */
+const wallBehindMs = 60_000;
+
+function tellOfEarlierRun(log: Log, recovered: Recovered, { pools }: OrchestratordConfig): void {
+  const { nowMs, tasks, drains } = recovered;
+  const behindMs = nowMs - Date.now();
+  if (behindMs > wallBehindMs) {
+    const human =
+      `The wall clock is ${Math.round(behindMs / 1000)} s behind the time recorded last, from which time goes ` +
+      "on: all times shown are ahead by that. Set the clock, and restart once it has passed that time.";
+    log.write("warn", "clock_behind", { human });
+  }
+  if (tasks.length > 0) {
+    const ran = tasks.filter(({ sentTo }) => sentTo !== undefined).length;
+    const what = tasks.length === 1 ? "1 task" : `${tasks.length} tasks`;
+    const human = `Goes on with ${what} of an earlier run: ${ran} ran, ${tasks.length - ran} waited.`;
+    log.write("info", "recovered", { human });
+  }
+  const drained = drains.map(({ poolId }) => poolId).filter((id) => pools.some((pool) => pool.id === id));
+  for (const pool_id of drained) {
+    const human = `Pool ${pool_id} stays drained, as it was in an earlier run; a reload brings it back.`;
+    log.write("info", "still_drained", { human, pool_id });
+  }
 }
 
 function openStore(
@@ -158,11 +190,13 @@ async function createDaemon(
       keeping: keepingOf(config),
       mirror: new MemoryArtifacts({ keeping: keepingOf(config), documentsMax: mirroredMax }),
     }),
-    segments: Segments.open({
-      folder: join(path, "segments"),
-      onFailure: ({ message }) =>
-        log.write("error", "disk_refused", { human: `The disk refuses: ${message}.` }),
-    }),
+    segments: (makeRoom) =>
+      Segments.open({
+        folder: join(path, "segments"),
+        makeRoom,
+        onFailure: ({ message }) =>
+          log.write("error", "disk_refused", { human: `The disk refuses: ${message}.` }),
+      }),
     journal: (core) =>
       Journal.open({
         folder: join(path, "journal"),

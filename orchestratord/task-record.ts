@@ -22,8 +22,11 @@ export interface TaskRecord extends Asked {
   readonly isRecovered: boolean;
   /** Somebody has read its stream. */
   wasRead: boolean;
-  /** Resolves once its outcome is safe and its terminal frame has left; absent while it is live. */
-  ended: Promise<void> | undefined;
+  /**
+   * Resolves once its outcome is safe and its terminal frame has left, or to why the store does not take it
+   * now; then it is owed, and once it is kept another promise says so. Absent while the task is live.
+   */
+  ended: Promise<OrchError | undefined> | undefined;
   /** Where its transcript lies. From then on its stream is served from there. */
   transcript: string | undefined;
   /** Its stream has been forgotten. */

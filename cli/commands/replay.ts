@@ -4,6 +4,7 @@
 import type { Difference, Replayed } from "@llama-orch/orchestratord/journal/replay";
 import { type Context, print } from "../context.ts";
 import { Refusal } from "../failure.ts";
+import { countText } from "../print/quantity.ts";
 import { safeText } from "../print/safe-text.ts";
 import { StatusLine } from "../print/status-line.ts";
 import { type Output, paint } from "../terminal.ts";
@@ -19,7 +20,7 @@ export async function replayJournal(context: Context, path: string): Promise<voi
   const today = coreVersion();
   try {
     const replayed = await replay(readJournal(path), (events) => {
-      if (isShown) status.show(`${counted(events, "event")} decided again …`);
+      if (isShown) status.show(`${countText(events, "event")} decided again …`);
     });
     status.clear();
     const identical = replayed.difference === undefined;
@@ -67,14 +68,11 @@ function differenceText(difference: Difference, out: Output): string {
 
 function sentence({ events, effects, fromMs, toMs, difference }: Replayed): string {
   if (fromMs === undefined || toMs === undefined) return "There are no events in it: identical.";
-  const what = `${counted(events, "event")} with ${counted(effects, "effect")}`;
+  const what = `${countText(events, "event")} with ${countText(effects, "effect")}`;
   const when = `from ${timeText(fromMs)} to ${timeText(toMs)}`;
   const how = difference === undefined ? "identical" : `different from event ${difference.seq} on`;
   return `${what}, ${when}: ${how}.`;
 }
-
-const counted = (count: number, what: string): string =>
-  `${count.toLocaleString("en-US")} ${what}${count === 1 ? "" : "s"}`;
 
 /** Times of a damaged or invented journal may be none. */
 function timeText(ms: number): string {

@@ -1,22 +1,37 @@
 // `llorch doctor`: what this machine has and lacks, and what to do about it. It changes nothing and asks no
 // network.
 
+import { resolve } from "node:path";
 import { type Context, print } from "../context.ts";
 import { Refusal } from "../failure.ts";
 import { safeText } from "../print/safe-text.ts";
 import { type Output, paint, type Style, widthOf } from "../terminal.ts";
+import { checkData } from "./data-directory.ts";
 import type { Finding, Level } from "./finding.ts";
 import { checkGraphics } from "./graphics.ts";
 import type { Inspector } from "./inspector.ts";
 import { checkDisk, checkMemory, checkNode, checkPort, checkTools } from "./machine.ts";
 
-export async function runDoctor(context: Context, inspector: Inspector, nodeVersion: string): Promise<void> {
-  const { libraryFolders, programFolders, dataDir } = context.settings;
+export interface DoctorWish {
+  /** Instead of the one that the environment names. */
+  readonly dataDir?: string;
+}
+
+export async function runDoctor(
+  context: Context,
+  inspector: Inspector,
+  nodeVersion: string,
+  wish: DoctorWish,
+): Promise<void> {
+  const { libraryFolders, programFolders } = context.settings;
+  const dataDir = resolve(wish.dataDir ?? context.settings.dataDir);
+  const { surveyData } = await import("@llama-orch/orchestratord/survey");
   const findings = [
     checkNode(nodeVersion),
     ...(await checkGraphics(inspector, libraryFolders)),
     checkMemory(inspector),
     checkDisk(inspector, dataDir),
+    ...checkData(dataDir, surveyData(dataDir), inspector.freeBytes(dataDir)),
     checkPort(inspector, portOf(context.settings.listenAddress)),
     ...checkTools(inspector, programFolders),
   ];

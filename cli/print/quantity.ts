@@ -33,3 +33,7 @@ export function bytesText(bytes: number): string {
   const value = bytes / 1024 ** step;
   return `${step === 0 || value >= 99.95 ? Math.round(value) : value.toFixed(1)} ${sizes[step]}`;
 }
+
+/** `1 file`, `12,000 tasks`. */
+export const countText = (count: number, what: string): string =>
+  `${count.toLocaleString("en-US")} ${what}${count === 1 ? "" : "s"}`;

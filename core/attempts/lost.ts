@@ -9,7 +9,7 @@ import { predictedMs } from "../estimate/outlook.ts";
 import { limits } from "../limits.ts";
 import type { LostReason } from "../outcome.ts";
 import { isDoubted } from "../placement/candidates.ts";
-import { home, unseenHome } from "../placement/home.ts";
+import { endHomeless, home, isPinnedAway, unseenHome } from "../placement/home.ts";
 import { forgetTrial, noteFault } from "../pools/breaker.ts";
 import { enqueueReturned } from "../queue/waiting.ts";
 import type { Core, Live, Pool, Replica, Resume, Running } from "../state.ts";
@@ -79,6 +79,7 @@ function resumeOf(live: Live, preempted: boolean, continuable: boolean): Resume 
 
 function returnHome(core: Core, live: Live, reason: "watchdog" | LostReason): void {
   const set = home(core, live)?.set ?? unseenHome(core.state, live);
+  if (set === undefined && isPinnedAway(core.state, live)) return endHomeless(core, live);
   if (set === undefined) return giveUp(core, live, reason);
   enqueueReturned(core, set, live);
 }

@@ -60,6 +60,38 @@ test("a task that no other set can hold, or that was pinned, ends at once instea
   );
 });
 
+test("a pin goes with its pool, whether its task waits, runs or was delivered in part, and says so", () => {
+  const world = new World({ settings: settings({ pools: kinds }), ready: false });
+  for (const id of ["a", "b"]) world.replica(id, "r", { facts: facts({ slotsTotal: 2 }) });
+  for (const id of ["delivered", "runs", "waits"]) world.submit(id, pin("a"));
+  world.say({ type: "Configured", settings: settings({ pools: kinds.slice(1) }) });
+  world.lose("delivered", { frames: 3, tokensOut: 3 });
+  world.lose("runs");
+  const why =
+    "Its pool a is not configured any more; pools that serve m: b. Send the task again without the pin.";
+  const told = Object.fromEntries(
+    only(world.effects, "EndTask").map(({ taskId, outcome }) => [
+      taskId,
+      outcome.kind === "failed" && [outcome.code, outcome.message],
+    ]),
+  );
+  assert.deepEqual(told, {
+    delivered: ["WORKER_RESET", why],
+    runs: ["POOL_UNAVAILABLE", why],
+    waits: ["POOL_UNAVAILABLE", why],
+  });
+});
+
+test("a task that fits nowhere any more is not told that nobody serves its model while others do", () => {
+  const world = busy();
+  world.submit("long", { maxTokens: 5000 });
+  const [end] = only(retire(world), "EndTask");
+  assert.equal(
+    end?.outcome.kind === "failed" && end.outcome.message,
+    "No pool can run the task any more, not even those that serve m (b). Send the task again when one can.",
+  );
+});
+
 test("a strict task never moves to a pool that promises less", () => {
   const [strict, loose] = [pool({ id: "a" }), pool({ id: "b", determinism: "best_effort" })];
   const world = new World({ settings: settings({ pools: [strict, loose] }), ready: false });
@@ -82,6 +114,22 @@ test("a task that came while its replica was loading runs there once it is known
   world.replica("p", "r0", { status: "ready", facts: facts() });
   assert.equal(world.attempts("a").length, 1);
   assert.equal(world.outcome("a"), undefined);
+});
+
+test("a task whose engines are gone waits for those that have not said yet what they serve", () => {
+  for (const serves of ["the same", "another"]) {
+    const world = new World();
+    world.replica("p", "r0");
+    world.submit("runs");
+    world.submit("waits");
+    const unknown = facts({ modelDigest: null, engineVersion: null });
+    world.replica("p", "r1", { status: "loading", facts: unknown });
+    world.say({ type: "ReplicaRemoved", poolId: "p", replicaId: "r0", reason: "node" });
+    assert.equal(world.outcome("waits"), undefined);
+    const modelDigest = serves === "the same" ? facts().modelDigest : `sha256:${"1".repeat(64)}`;
+    world.replica("p", "r1", { status: "ready", facts: facts({ modelDigest }) });
+    assert.equal(world.outcome("waits")?.kind, serves === "the same" ? undefined : "failed");
+  }
 });
 
 test("a task that came while one replica was loading may run on another that serves the same model", () => {

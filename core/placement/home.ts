@@ -2,6 +2,7 @@
 // which something was delivered has no other home, since only its own set gives the same bytes. One that was
 // lost goes rather where a replica is up or coming than where it would have to wait for one.
 
+import type { Task } from "@llama-orch/contract";
 import { fail } from "../attempts/finish.ts";
 import { limits } from "../limits.ts";
 import { comingInMs } from "../pools/readiness.ts";
@@ -38,7 +39,8 @@ function homeAmong(core: Core, live: Live, prospect: Prospect): Home | undefined
   for (const set of [...state.sets.values()].sort((a, b) => (a.id < b.id ? -1 : 1))) {
     if (set === own || !fits(state, set, live) || !mayEver(core, set, live, prospect)) continue;
     if (live.frames === 0) live.determinism = set.key.determinism;
-    live.digest = set.key.modelDigest;
+    // What it was admitted for holds until it is known what is served there.
+    if (set.key.modelDigest !== live.task.modelRef) live.digest = set.key.modelDigest;
     return { set, pool: poolIn(state, set, live) };
   }
   return undefined;
@@ -51,9 +53,12 @@ function fits(state: State, set: ReplicaSet, live: Live): boolean {
   return live.task.determinism !== "strict" || key.determinism === "strict";
 }
 
-/** A task that came while its replicas were loading knows its model by its reference alone. */
-function servesModel(state: State, { key, replicas }: ReplicaSet, { digest }: Live): boolean {
-  if (key.modelDigest === digest) return true;
+/**
+ * A task that came while its replicas were loading knows its model by its reference alone, and so do replicas
+ * that have not said yet what they serve: a task that waits for them is looked at again when they do.
+ */
+function servesModel(state: State, { key, replicas }: ReplicaSet, { digest, task }: Live): boolean {
+  if (key.modelDigest === digest || key.modelDigest === task.modelRef) return true;
   return replicas.some(({ poolId }) => state.pools.get(poolId)?.modelRef === digest);
 }
 
@@ -117,14 +122,45 @@ export function rehomeUnseen(core: Core): void {
   for (const set of core.state.sets.values()) if (set.unseen) rehome(core, set);
 }
 
-function endHomeless(core: Core, live: Live): void {
+/** Nothing that is configured may ever run it again; it is told why. */
+export function endHomeless(core: Core, live: Live): void {
+  const { state } = core;
+  const pinGone = isPinnedAway(state, live) ? pinGoneText(state, live) : undefined;
   if (live.frames > 0) {
     const message = "The engines that could repeat this text are gone. Send the task again.";
-    return fail(core, live, "WORKER_RESET", message);
+    return fail(core, live, "WORKER_RESET", pinGone ?? message);
   }
-  const message = `No pool serves ${live.task.modelRef} any more. Send the task again when one does.`;
-  fail(core, live, "POOL_UNAVAILABLE", message, {
+  fail(core, live, "POOL_UNAVAILABLE", pinGone ?? homelessText(state, live), {
     policy_label: "retry",
     retry_after_ms: limits.retryAfterMaxMs,
   });
+}
+
+/** A pin is a wish for that very pool, so it goes with the pool and never falls back to another one. */
+export function isPinnedAway({ pools }: State, { task: { placement } }: Live): boolean {
+  const { mode, pinPoolId = "" } = placement;
+  return mode === "pin" && (pools.get(pinPoolId)?.retired ?? true);
+}
+
+function pinGoneText(state: State, { task }: Live): string {
+  const { modelRef, placement } = task;
+  const others = serving(state, task);
+  const where =
+    others.length === 0 ? `no pool serves ${modelRef}` : `pools that serve ${modelRef}: ${others.join(", ")}`;
+  const why = `Its pool ${placement.pinPoolId} is not configured any more; ${where}.`;
+  return `${why} Send the task again without the pin.`;
+}
+
+function homelessText(state: State, { task }: Live): string {
+  const others = serving(state, task);
+  if (others.length === 0)
+    return `No pool serves ${task.modelRef} any more. Send the task again when one does.`;
+  const which = `not even those that serve ${task.modelRef} (${others.join(", ")})`;
+  return `No pool can run the task any more, ${which}. Send the task again when one can.`;
+}
+
+function serving({ pools }: State, { engine, modelRef }: Task): string[] {
+  const all = [...pools.values()].filter(({ retired }) => !retired);
+  const fit = all.filter((pool) => pool.settings.engine === engine && pool.modelRef === modelRef);
+  return fit.map(({ id }) => id).sort();
 }

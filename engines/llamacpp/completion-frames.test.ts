@@ -129,6 +129,33 @@ test("an error in the stream, and a frame that cannot be read, are faults", () =
   }
 });
 
+test("a number that is none is a fault, wherever the engine says it", () => {
+  const isFault = faulty({ kind: "lost", reason: "reset" });
+  const read = (...events: string[]) => new CompletionFrames(asIs).read(events);
+  const timings = { cache_n: 1, prompt_ms: 0.5, predicted_ms: 12.25 };
+  const { end } = read(frame("a", [1], 1), lastFrame(1, { timings }));
+  assert.deepEqual([end?.cachedTokens, end?.prefillMs, end?.decodeMs], [1, 0.5, 12.25]);
+  assert.equal(read(lastFrame(0, { timings: null })).end?.decodeMs, 0);
+  for (const wrong of ["quick", -1, 1e300, true, [], {}]) {
+    for (const key of Object.keys(timings)) {
+      assert.throws(() => read(lastFrame(0, { timings: { ...timings, [key]: wrong } })), isFault, key);
+    }
+  }
+  for (const wrong of ["1", 1.5, -1, 2 ** 31, 1e300, null]) {
+    assert.throws(() => read(lastFrame(0, { tokens_predicted: wrong })), isFault);
+    assert.throws(() => read(lastFrame(0, { tokens_evaluated: wrong })), isFault);
+    assert.throws(() => read(lastFrame(0, { timings: { ...timings, cache_n: wrong ?? "null" } })), isFault);
+    assert.throws(
+      () => read(JSON.stringify({ content: "a", tokens: [1], tokens_predicted: wrong })),
+      isFault,
+    );
+    assert.throws(
+      () => read(JSON.stringify({ content: "a", tokens: [wrong], tokens_predicted: 1 })),
+      isFault,
+    );
+  }
+});
+
 test("progress frames are no tokens", () => {
   const progress = { content: "", tokens: [0], stop: false, tokens_predicted: 0, prompt_progress: {} };
   const reader = new CompletionFrames(asIs);

@@ -4,6 +4,7 @@
 
 import type { AttemptEnd, EngineFrame } from "../adapter.ts";
 import { lost } from "../fault.ts";
+import { isCount, isDuration } from "./count.ts";
 import { type UpstreamError, upstreamError } from "./failures.ts";
 
 export interface ReadFrames {
@@ -28,10 +29,10 @@ interface WireEnd {
   readonly truncated?: unknown;
   readonly tokens_evaluated?: unknown;
   readonly timings?: {
-    readonly cache_n?: number;
-    readonly prompt_ms?: number;
-    readonly predicted_ms?: number;
-  };
+    readonly cache_n?: unknown;
+    readonly prompt_ms?: unknown;
+    readonly predicted_ms?: unknown;
+  } | null;
 }
 
 /** One stream, from its first frame to its last. */
@@ -74,20 +75,20 @@ export class CompletionFrames {
     event: string,
     frames: EngineFrame[],
   ): void {
-    if (typeof content !== "string" || typeof predicted !== "number" || !Array.isArray(tokens)) {
+    if (typeof content !== "string" || !isCount(predicted) || !areIds(tokens)) {
       throw unreadable(this.#redact(event));
     }
     if (predicted - this.#tokens !== tokens.length) this.#ids = undefined;
     this.#tokens = predicted;
     const ids = this.#ids;
     if (content === "") {
-      if (ids !== undefined) ids.push(...(tokens as number[]));
+      if (ids !== undefined) ids.push(...tokens);
     } else if (ids === undefined) {
       frames.push({ t: content });
     } else if (ids.length === 0) {
-      frames.push({ t: content, ids: tokens as number[] });
+      frames.push({ t: content, ids: tokens });
     } else {
-      ids.push(...(tokens as number[]));
+      ids.push(...tokens);
       frames.push({ t: content, ids });
       this.#ids = [];
     }
@@ -98,22 +99,22 @@ export class CompletionFrames {
     if (frame.content !== "" || (Array.isArray(frame.tokens) && frame.tokens.length > 0)) {
       this.#take(frame, JSON.stringify(frame), frames);
     }
-    const { timings, tokens_predicted: predicted, tokens_evaluated: evaluated } = frame;
-    if (typeof predicted !== "number" || typeof evaluated !== "number") {
+    const { tokens_predicted: predicted, tokens_evaluated: promptTokens } = frame;
+    const cachedTokens = frame.timings?.cache_n ?? 0;
+    const prefillMs = frame.timings?.prompt_ms ?? 0;
+    const decodeMs = frame.timings?.predicted_ms ?? 0;
+    const isTimed = isDuration(prefillMs) && isDuration(decodeMs);
+    if (!isCount(predicted) || !isCount(promptTokens) || !isCount(cachedTokens) || !isTimed) {
       throw unreadable(this.#redact(JSON.stringify(frame)));
     }
     const heldIds = predicted === this.#tokens ? this.#ids : undefined;
     this.#tokens = predicted;
-    const end: AttemptEnd = {
-      why: whyOf(frame),
-      promptTokens: evaluated,
-      cachedTokens: timings?.cache_n ?? 0,
-      prefillMs: timings?.prompt_ms ?? 0,
-      decodeMs: timings?.predicted_ms ?? 0,
-    };
+    const end: AttemptEnd = { why: whyOf(frame), promptTokens, cachedTokens, prefillMs, decodeMs };
     return { frames, tokens: predicted, end, ...(heldIds?.length && { heldIds }) };
   }
 }
+
+const areIds = (tokens: unknown): tokens is number[] => Array.isArray(tokens) && tokens.every(isCount);
 
 function whyOf({ stop_type: type, truncated }: WireEnd): AttemptEnd["why"] {
   switch (type) {

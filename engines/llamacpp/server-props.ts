@@ -3,6 +3,7 @@
 
 import type { EngineProps } from "../adapter.ts";
 import { lost } from "../fault.ts";
+import { isCount } from "./count.ts";
 
 interface WireProps {
   readonly build_info?: unknown;
@@ -24,10 +25,10 @@ export function engineProps(
 ): EngineProps {
   const { build_info: version, total_slots: total, default_generation_settings: settings } = wire;
   const ctxMax = settings?.n_ctx;
-  if (typeof version !== "string" || typeof total !== "number" || typeof ctxMax !== "number") {
+  if (typeof version !== "string" || !isCount(total) || !isCount(ctxMax)) {
     throw lost(
       "reset",
-      "What answers /props is no llama-server: build_info, total_slots or n_ctx is missing.",
+      "What answers /props is no llama-server: build_info, total_slots or n_ctx is missing or wrong.",
     );
   }
   const quant = wire.quant ?? wire.model_ftype;

@@ -3,6 +3,7 @@
 
 import type { Result, TaskBody } from "@llama-orch/contract";
 import { lost } from "../fault.ts";
+import { isCount } from "./count.ts";
 
 export interface VectorCall {
   readonly path: string;
@@ -41,5 +42,7 @@ function listIn<Row>(answer: unknown, key: string): Row[] {
 }
 
 function promptTokensOf(answer: unknown): number {
-  return (answer as { usage?: { prompt_tokens?: number } }).usage?.prompt_tokens ?? 0;
+  const tokens = (answer as { usage?: { prompt_tokens?: unknown } }).usage?.prompt_tokens ?? 0;
+  if (!isCount(tokens)) throw lost("reset", "The engine answered with a number of tokens that is none.");
+  return tokens;
 }

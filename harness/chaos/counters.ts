@@ -20,8 +20,6 @@ export interface Seen {
   readonly streams: ReadonlyMap<string, Received>;
   /** When the last life of the daemon began. */
   readonly sinceMs: number;
-  /** Admissions may have been taken back since the disk was full; they were counted all the same. */
-  readonly wasFull: boolean;
   /** Wrong tokens that engines were told to give. */
   readonly flips: number;
   /** What the daemon logged in that life. */
@@ -35,7 +33,7 @@ export function judgeCounters(scraped: Exposition, seen: Seen): Violation[] {
   // An answer that was lost may have been an admission of this life or of an earlier one; so may one that
   // nobody ever heard.
   const posts = lives.map(({ postedAtMs }) => postedAtMs.filter((atMs) => atMs > sinceMs).length);
-  const possible = sum(posts, (count) => (seen.wasFull ? count : Math.min(1, count)));
+  const possible = sum(posts, (count) => Math.min(1, count));
   const enqueued = scraped.sum("tasks_enqueued_total") - seen.ownTasks;
   const reconnects = lives.flatMap(({ resumedAtMs }) => resumedAtMs).filter((atMs) => atMs > sinceMs).length;
   const lost = scraped.sum("attempts_lost_total");

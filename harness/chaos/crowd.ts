@@ -11,6 +11,7 @@ import { startFakeInstallation } from "./fake-installation.ts";
 import { handIn } from "./hand-in.ts";
 import type { Installation } from "./installation.ts";
 import { requestOf } from "./lives.ts";
+import { processorMsOf } from "./processes.ts";
 import { scrape, until, viewsOf } from "./stillness.ts";
 import { askJson } from "./wire.ts";
 
@@ -18,6 +19,8 @@ export interface CrowdVerdict {
   readonly tasks: number;
   /** From the birth of each process until it answered with all tasks in its queues. */
   readonly restartsMs: readonly number[];
+  /** What each had used of the processors by then: the machine's other work is not in it. */
+  readonly processorMs: readonly number[];
   readonly violations: readonly string[];
   readonly seconds: number;
   readonly folder?: string;
@@ -43,24 +46,27 @@ export async function restartWithCrowd(): Promise<CrowdVerdict> {
     paced: false,
     pool: patient,
   });
-  const restartsMs: number[] = [];
-  const violations: string[] = [];
+  const found: Found = { restartsMs: [], processorMs: [], violations: [] };
+  const { violations } = found;
   try {
-    await crowded(installation, restartsMs, violations);
+    await crowded(installation, found);
   } catch (error) {
     violations.push(String((error as Error).stack));
   }
   await installation.stop();
   if (violations.length === 0) rmSync(folder, { recursive: true, force: true });
   const seconds = (performance.now() - startMs) / 1000;
-  return { tasks, restartsMs, violations, seconds, ...(violations.length > 0 && { folder }) };
+  return { tasks, ...found, seconds, ...(violations.length > 0 && { folder }) };
 }
 
-async function crowded(
-  installation: Installation,
-  restartsMs: number[],
-  violations: string[],
-): Promise<void> {
+interface Found {
+  readonly restartsMs: number[];
+  readonly processorMs: number[];
+  readonly violations: string[];
+}
+
+async function crowded(installation: Installation, found: Found): Promise<void> {
+  const { restartsMs, processorMs, violations } = found;
   const { url, daemon, engines } = installation;
   await engines[0]?.faults?.({ stall_after: 0 });
   await fill(installation);
@@ -74,6 +80,7 @@ async function crowded(
       known = await heldBy(url);
     }
     restartsMs.push(performance.now() - daemon.life.spawnedAtMs);
+    processorMs.push(processorMsOf(daemon.life.pid));
     if (known !== tasks) violations.push(`After restart ${n + 1} the pools hold ${known} tasks of ${tasks}.`);
   }
   const views = await viewsOf(url);

@@ -6,6 +6,7 @@ import { once } from "node:events";
 import { closeSync, fstatSync, openSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { heldBytesOf, inspectable } from "./held-bytes.ts";
 import type { CommitDelay } from "./orchestrator.ts";
 import { ask } from "./wire.ts";
 
@@ -19,6 +20,8 @@ export interface DaemonProgram {
   readonly outFile: string;
   /** Its log lines, where they go elsewhere. */
   readonly logFile?: string;
+  /** With what it leaves when it is asked to before it is up; 0 otherwise. */
+  readonly interruptedCode?: number;
   /** It takes messages. */
   readonly hasChannel?: boolean;
   /** While it is still there and about to be ended. */
@@ -73,7 +76,10 @@ export class DaemonProcess {
   async start(shiftMs = 0): Promise<void> {
     const { prefix = [], args, outFile, logFile = outFile, hasChannel = false } = this.#program;
     const clock = shiftMs === 0 ? [] : ["--import", `${shiftedClock}?ms=${shiftMs}`];
-    const [program, ...rest] = [...prefix, process.execPath, ...clock, ...args] as [string, ...string[]];
+    const [program, ...rest] = [...prefix, process.execPath, inspectable, ...clock, ...args] as [
+      string,
+      ...string[],
+    ];
     const out = openSync(outFile, "a", 0o600);
     const outFrom = fstatSync(out).size;
     const logFrom = statSync(logFile, { throwIfNoEntry: false })?.size ?? 0;
@@ -114,7 +120,9 @@ export class DaemonProcess {
     await this.#end("SIGTERM");
     clearTimeout(timer);
     if (isLate) return `The daemon had not left ${leavesWithinMs} ms after SIGTERM.`;
-    return child.exitCode === 0 ? undefined : `The daemon left with ${child.exitCode ?? child.signalCode}.`;
+    const { exitCode } = child;
+    if (exitCode === 0 || (exitCode !== null && exitCode === this.#program.interruptedCode)) return undefined;
+    return `The daemon left with ${exitCode ?? child.signalCode}.`;
   }
 
   signal(name: "SIGSTOP" | "SIGCONT"): boolean {
@@ -125,6 +133,12 @@ export class DaemonProcess {
   slowCommits(commitMs: number): void {
     // Nobody is there to be slow, or it is just going.
     if (this.#child?.connected) this.#child.send({ commitMs } satisfies CommitDelay, () => {});
+  }
+
+  /** What it has in use and not only in reserve. */
+  heldBytes(): Promise<number> {
+    const { pid, outFrom } = this.life;
+    return heldBytesOf(pid, this.#program.outFile, outFrom);
   }
 
   async #end(signal: "SIGKILL" | "SIGTERM"): Promise<void> {

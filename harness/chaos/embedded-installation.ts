@@ -17,6 +17,8 @@ const poolId = "demo";
 const slots = 2;
 
 const readyWithinMs = 30_000;
+/** As `llorch` says that it was interrupted. */
+const interruptedCode = 130;
 
 /** @param folder ours; whoever made it removes it */
 export async function startEmbeddedInstallation(folder: string): Promise<Installation> {
@@ -33,7 +35,8 @@ export async function startEmbeddedInstallation(folder: string): Promise<Install
   };
   // Its engines go with it, so they are noted before nobody can find them any more.
   const logFile = join(dataDir, "up.log");
-  const daemon = new DaemonProcess({ url, args, outFile: join(folder, "up.out"), logFile, beforeEnd: look });
+  const outFile = join(folder, "up.out");
+  const daemon = new DaemonProcess({ url, args, outFile, logFile, interruptedCode, beforeEnd: look });
   const engines = Array.from({ length: embeddedReplicas }, (_, replica) =>
     supervised(join(dataDir, "runtime"), replica, () => daemon.life.pid, pids),
   );
@@ -74,7 +77,13 @@ function supervised(folder: string, replica: number, supervisor: () => number, s
     const pid = look();
     return pid !== undefined && process.kill(pid, name);
   };
-  return { poolId, look, signal, kill: async () => signal("SIGKILL") } satisfies EngineUnderTest & {
+  return {
+    poolId,
+    isStrict: true,
+    look,
+    signal,
+    kill: async () => signal("SIGKILL"),
+  } satisfies EngineUnderTest & {
     look: unknown;
   };
 }

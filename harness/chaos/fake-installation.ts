@@ -32,6 +32,9 @@ const kinds = {
 } as const;
 type FakeKind = keyof typeof kinds;
 
+/** Small enough for a small disk, large enough for all that a round decides. */
+const smallJournal = { journal: { max_bytes: 64 << 20 } };
+
 const program = join(import.meta.dirname, "orchestrator.ts");
 
 const facts: Partial<FakeFacts> = {
@@ -55,10 +58,8 @@ export async function startFakeInstallation(options: FakeInstallationOptions): P
     const file = join(folder, "config.json");
     const pools = engines.map((engine) => ({ ...poolOf(engine), ...pool }));
     const auth = { bind_addr: new URL(url).host };
-    writeFileSync(
-      file,
-      JSON.stringify({ ...common, auth, data_dir: join(disk?.path ?? folder, "data"), pools }),
-    );
+    const own = { auth, data_dir: join(disk?.path ?? folder, "data"), pools };
+    writeFileSync(file, JSON.stringify({ ...common, ...(disk !== undefined && smallJournal), ...own }));
     const outFile = join(folder, "daemon.log");
     const prefix = disk?.prefix ?? [];
     const daemon = new DaemonProcess({ url, args: [program, file], outFile, prefix, hasChannel: true });
@@ -115,6 +116,7 @@ async function serving(url: string, pools: number): Promise<void> {
 class FakeProcess implements EngineUnderTest {
   readonly poolId: string;
   readonly kind: FakeKind;
+  readonly isStrict: boolean;
   readonly url: string;
   readonly pids: number[] = [];
   readonly #facts: Partial<FakeFacts>;
@@ -123,6 +125,7 @@ class FakeProcess implements EngineUnderTest {
   private constructor(poolId: string, kind: FakeKind, facts: Partial<FakeFacts>, running: StartedFake) {
     this.poolId = poolId;
     this.kind = kind;
+    this.isStrict = kinds[kind].determinism === "strict";
     this.url = running.url;
     this.#facts = facts;
     this.#take(running);

@@ -15,6 +15,7 @@ const toldWithinMs = 10_000;
 const pauseMs = 5;
 
 interface Full {
+  /** Of those who were taken in. */
   readonly lives: readonly Life[];
   readonly violations: readonly Violation[];
 }
@@ -46,10 +47,10 @@ export async function fillDisk(disk: DiskUnderTest, plan: Plan, stage: Stage, fo
       };
       const request = requestFor(task, plan.variants[plan.short] as Variant, stage.model);
       const life = newLife(task);
-      life.postedAtMs.push(performance.now());
-      const { status, body } = await askUntilAnswered("POST", `${stage.url}/v1/tasks`, request, stage.signal);
-      if (status === 202) life.admission = JSON.parse(body) as AdmissionResponse;
-      lives.push(life);
+      const url = `${stage.url}/v1/tasks`;
+      const onAsk = () => life.postedAtMs.push(performance.now());
+      const { status, body } = await askUntilAnswered("POST", url, request, stage.signal, onAsk);
+      if (status === 202) lives.push({ ...life, admission: JSON.parse(body) as AdmissionResponse });
       if (isIt(status, body)) return true;
       await delay(pauseMs, undefined, { signal: stage.signal });
     }

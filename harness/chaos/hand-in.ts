@@ -8,12 +8,12 @@ import { afterLoss, ask } from "./wire.ts";
 
 /** For as long as this a refusal is taken for a passing one: nobody can say how long a prompt is before an
  * engine has loaded its model, and a daemon that is killed takes its engines with it. */
-const refusedWithinMs = 15_000;
-const askAgainMs = 100;
+const refusedWithinMs = 30_000;
+const askAgainMs = 400;
 
 /** Undefined where it was refused for as long as anybody asks. */
 export async function handIn(
-  life: Pick<Life, "postedAtMs"> & { readonly task: { readonly unheardMs?: number } },
+  life: Pick<Life, "postedAtMs" | "refusal"> & { readonly task: { readonly unheardMs?: number } },
   request: TaskRequest,
   { url, signal }: Omit<Stage, "model">,
 ): Promise<AdmissionResponse | undefined> {
@@ -34,10 +34,19 @@ export async function handIn(
       if (status === 202) return JSON.parse(body) as AdmissionResponse;
       if (status !== 503 && status !== 429) throw new Error(`Task ${request.task_id} got ${status}: ${body}`);
       refusedAtMs ??= performance.now();
+      life.refusal = refusalIn(body);
       if (performance.now() - refusedAtMs > refusedWithinMs) return undefined;
       await delay(askAgainMs, undefined, { signal });
     } catch (error) {
       await afterLoss(error, signal);
+      // Whoever comes back has engines to start first.
+      refusedAtMs = undefined;
     }
   }
+}
+
+/** Its code, and the policy behind it where one is named. */
+function refusalIn(body: string): string {
+  const { code, policy_label: label } = JSON.parse(body) as { code: string; policy_label?: string };
+  return label === undefined ? code : `${code} (${label})`;
 }

@@ -35,6 +35,8 @@ export interface DiskUnderTest {
 
 export interface EngineUnderTest {
   readonly poolId: string;
+  /** Its texts are made again after a loss, and must come out equal. */
+  readonly isStrict: boolean;
   /** kill -9, and the return of one that nobody else starts again. False where there was nothing to kill. */
   kill(downMs: number): Promise<boolean>;
   /** False where there is no process. */

@@ -28,6 +28,8 @@ export interface Life {
   readonly resumedAtMs: number[];
   /** Its position was refused: the server could not go on with the text that it has. */
   isRefused?: boolean;
+  /** In which words it was not taken in, when it gave up. */
+  refusal?: string;
   /** The cancel was answered with 204. */
   canceled?: Canceled;
   /** What happened to the client and should not. */

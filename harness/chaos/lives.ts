@@ -52,10 +52,13 @@ export const requestFor = (
 
 export const streamUrl = (url: string, id: string): string => `${url}/v1/tasks/${id}/stream`;
 
+/** Refusals that a client of the SDK takes for passing ones, each with a wait of a second and more. */
+const attemptsMax = 30;
+
 async function liveBySdk(life: Life, cuts: readonly number[], variant: Variant, stage: Stage): Promise<void> {
   const { task, received } = life;
   const wire = cutFetch(cuts, life.absence);
-  const client = createClient({ baseUrl: stage.url, fetch: wire.fetch });
+  const client = createClient({ baseUrl: stage.url, fetch: wire.fetch, attemptsMax });
   let canceling: Promise<unknown> = Promise.resolve();
   const run = client.run(requestFor(task, variant, stage.model), {
     signal: stage.signal,
@@ -70,7 +73,8 @@ async function liveBySdk(life: Life, cuts: readonly number[], variant: Variant, 
   } catch (error) {
     if (!(error instanceof OrchError)) throw error;
     if (life.admission !== undefined && error.code !== "WORKER_RESET") throw error;
-    life.isRefused = life.admission !== undefined;
+    if (life.admission === undefined) life.refusal = `${error.code} (SDK)`;
+    else life.isRefused = true;
   } finally {
     life.resumedAtMs.push(...wire.resumedAtMs);
     life.postedAtMs.push(...wire.postedAtMs);

@@ -15,14 +15,18 @@ export class LogLines {
     return this.#text.split(`"event":"${event}"`).length - 1;
   }
 
-  /** How many lines of that event each task has. */
-  perTask(event: string): Map<string, number> {
-    const counts = new Map<string, number>();
+  /** The pool of each line of that event, by task. */
+  poolsPerTask(event: string): Map<string, string[]> {
+    const pools = new Map<string, string[]>();
     for (const line of this.#text.split("\n")) {
       if (!line.includes(`"event":"${event}"`)) continue;
       const id = /"task_id":"([^"]+)"/.exec(line)?.[1];
-      if (id !== undefined) counts.set(id, 1 + (counts.get(id) ?? 0));
+      const pool = /"pool_id":"([^"]+)"/.exec(line)?.[1];
+      if (id === undefined || pool === undefined) continue;
+      const known = pools.get(id);
+      if (known === undefined) pools.set(id, [pool]);
+      else known.push(pool);
     }
-    return counts;
+    return pools;
   }
 }

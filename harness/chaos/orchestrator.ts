@@ -32,25 +32,22 @@ process.channel?.unref();
 const aroundStore: AroundStore = (store) => {
   let last: Promise<unknown> = Promise.resolve();
   let waiting = 0;
-  return {
-    recover: () => store.recover(),
-    async commit(facts) {
-      if (disk.commitMs > 0 || waiting > 0) {
-        waiting += 1;
-        last = Promise.all([last, delay(disk.commitMs)]);
-        await last;
-        waiting -= 1;
-      }
-      return store.commit(facts);
-    },
-    body: (jobId) => store.body(jobId),
-    remembered: (tenantId, taskId) => store.remembered(tenantId, taskId),
-    transcript: (tenantId, taskId) => store.transcript(tenantId, taskId),
-    past: (limit) => store.past(limit),
-    sweep: (nowMs) => store.sweep(nowMs),
-    makeRoom: () => store.makeRoom(),
-    close: () => store.close(),
+  const commit: typeof store.commit = async (facts) => {
+    if (disk.commitMs > 0 || waiting > 0) {
+      waiting += 1;
+      last = Promise.all([last, delay(disk.commitMs)]);
+      await last;
+      waiting -= 1;
+    }
+    return store.commit(facts);
   };
+  return new Proxy(store, {
+    get(target, name) {
+      if (name === "commit") return commit;
+      const own: unknown = Reflect.get(target, name);
+      return typeof own === "function" ? own.bind(target) : own;
+    },
+  });
 };
 
 const resolved = resolveConfig({ file: JSON.parse(readFileSync(process.argv[2] as string, "utf8")) });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { AdmissionResponse, TaskState, TaskView } from "@llama-orch/contract";
+import { Absence } from "./absence.ts";
 import { type Life, newLife } from "./life.ts";
 import { type Evidence, judgeTask } from "./outcomes.ts";
 import { Received } from "./received.ts";
@@ -30,6 +31,9 @@ function evidence(more: Omit<Partial<Evidence>, "life"> & { readonly life?: Part
     view: view("done"),
     again: received(tokens(3) + done),
     attempts: 1,
+    isRemade: false,
+    isMixed: false,
+    startsMs: [],
     flips: false,
   };
   return { ...rest, ...more, life };
@@ -53,6 +57,15 @@ test("a task that ended before the last restart is in no list, and its stream sa
   assert.deepEqual(verdicts({ view: undefined }), []);
 });
 
+test("a task that is never taken in although everything is healed is found", () => {
+  const refused = evidence({});
+  delete refused.life.admission;
+  assert.deepEqual(
+    judgeTask(refused).map(({ verdict }) => verdict),
+    ["wrong"],
+  );
+});
+
 test("a task that has got another job_id is not the one that was admitted", () => {
   assert.deepEqual(verdicts({ view: view("done", { job_id: "other" }) }), ["wrong"]);
 });
@@ -74,7 +87,7 @@ test("other bytes than those of the undisturbed run are a mismatch, for the read
 });
 
 test("a cancel that nobody asked for is wrong, and so is a token after one that was", () => {
-  const cut = { again: received(token(0) + canceled), view: view("canceled") };
+  const cut = { again: received(canceled), view: view("canceled") };
   assert.deepEqual(verdicts({ ...cut, life: { received: received(token(0)) } }), ["wrong"]);
   const wish = { ...task, cancelAfterMs: 1 };
   const told = (tokensThen: number, afterwards: Received) => ({
@@ -119,4 +132,54 @@ test("a failure is nobody's mistake after three attempts, and a replay that diff
   const differs = failed("A replay gave other text than was already delivered.");
   assert.deepEqual(verdicts({ ...differs, view: state(2) }), ["mismatched"]);
   assert.deepEqual(verdicts({ ...differs, view: state(2), flips: true }), []);
+});
+
+test("a stream that is kept is never shorter than what was read of it, and only a strict one may be", () => {
+  const failed = last("error", { code: "WORKER_RESET", message: "The engine was lost." });
+  const shorter = {
+    view: view("failed", { code: "WORKER_RESET", attempt: 3 }),
+    again: received(tokens(1) + failed),
+    life: { received: received(tokens(2)) },
+  };
+  assert.deepEqual(verdicts({ ...shorter, isRemade: true }), []);
+  assert.deepEqual(verdicts(shorter), ["mismatched"]);
+});
+
+test("a failed task may have a token that an engine made up for each attempt, and no more", () => {
+  const failed = last("error", { code: "WORKER_RESET", message: "A replay gave other text." });
+  const lying = (lies: number) => {
+    const text = Array.from({ length: 8 }, (_, n) => token(n, n < lies ? "lie" : undefined)).join("");
+    const state = view("failed", { code: "WORKER_RESET", attempt: 3 });
+    const one = { again: received(text + failed), life: { received: received(text + failed) } };
+    return verdicts({ ...one, expected: tokens(8), view: state, flips: true });
+  };
+  assert.deepEqual(lying(3), []);
+  assert.deepEqual(lying(4), ["mismatched", "mismatched"]);
+});
+
+test("a reader who is away for long may lose its task, and has longer where it missed a restart", (t) => {
+  let nowMs = 0;
+  t.mock.method(performance, "now", () => nowMs);
+  const away = (ms: number) => {
+    const absence = new Absence();
+    nowMs = 0;
+    absence.left();
+    nowMs = ms;
+    absence.came();
+    return absence;
+  };
+  assert.equal(away(2999).mayHaveLost([], 3000), false);
+  assert.equal(away(3000).mayHaveLost([], 3000), true);
+  assert.equal(away(20_000).mayHaveLost([2000], 3000), false);
+  assert.equal(away(20_000).mayHaveLost([3000], 3000), true);
+  assert.equal(away(32_000).mayHaveLost([2000], 3000), true);
+});
+
+test("a text that a strict engine continued may have its lies, and has all of its tokens", () => {
+  const lie = (count: number) =>
+    received(token(0) + token(1, "lie") + tokens(count).slice(tokens(2).length) + done);
+  const mixed = (one: Received) => ({ again: one, life: { received: one }, flips: true, isMixed: true });
+  assert.deepEqual(verdicts(mixed(lie(3))), []);
+  assert.deepEqual(verdicts(mixed(lie(2))), ["mismatched"]);
+  assert.deepEqual(verdicts({ ...mixed(lie(3)), isMixed: false }), ["mismatched", "mismatched"]);
 });

@@ -5,7 +5,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { TaskView } from "@llama-orch/contract";
 import { common } from "./installation.ts";
 import type { Life } from "./life.ts";
-import { dataOf, indexOf, type Received } from "./received.ts";
+import { dataOf, indexOf, Received } from "./received.ts";
 
 export interface Evidence {
   readonly life: Life;
@@ -17,6 +17,12 @@ export interface Evidence {
   readonly again: Received;
   /** Attempts that were placed, over all lives of the daemon. */
   readonly attempts: number;
+  /** It was placed on an engine of a strict set, where a stream is made again and not kept. */
+  readonly isRemade: boolean;
+  /** It was placed on engines of the best-effort set, too, so that a strict one may have gone on with it. */
+  readonly isMixed: boolean;
+  /** When each life of the daemon began. */
+  readonly startsMs: readonly number[];
   /** Engines gave wrong tokens on purpose; best-effort tasks may run on a strict set, too. */
   readonly flips: boolean;
 }
@@ -38,7 +44,7 @@ export function judgeTask(evidence: Evidence): Violation[] {
   const { life, view, again } = evidence;
   const { id } = life.task;
   if (life.failure !== undefined) return [{ verdict: "wrong", message: `${id}: ${life.failure}` }];
-  if (life.admission === undefined) return [];
+  if (life.admission === undefined) return [wrong(`${id} was refused for good: ${life.refusal}.`)];
   const state = stateOf(again);
   if (view?.state === "waiting" || view?.state === "running" || state === undefined) {
     const is = view?.state ?? "in no list";
@@ -67,7 +73,8 @@ export function stateOf({ terminal, terminals }: Received): Ended | undefined {
   return terminal.data.canceled === true ? "canceled" : "done";
 }
 
-function outcomeFault({ life, again, view, attempts, flips }: Evidence, state: Ended): Fault {
+function outcomeFault(evidence: Evidence, state: Ended): Fault {
+  const { life, again, view, attempts, flips } = evidence;
   const data = again.terminal?.data ?? {};
   const said = JSON.stringify(data);
   if (view !== undefined && state !== view.state) {
@@ -82,7 +89,8 @@ function outcomeFault({ life, again, view, attempts, flips }: Evidence, state: E
   }
   if (state === "done" && isLeft(life))
     return wrong("ran to its end, and its only reader had left long ago.");
-  if (state === "canceled" && !mayBeCanceled(life)) return wrong("was cancelled, and nobody wanted that.");
+  if (state === "canceled" && !mayBeCanceled(evidence))
+    return wrong("was cancelled, and nobody wanted that.");
   if (state !== "failed") return undefined;
   const { code, message = "" } = data;
   if (view !== undefined && code !== view.code) {
@@ -105,12 +113,13 @@ function isLeft({ task, received }: Life): boolean {
   return task.reading.kind === "leaves" && task.id.startsWith("long-") && !received.isOver;
 }
 
-function mayBeCanceled({ task, absence }: Life): boolean {
-  const isLate = absence.longestMs >= common.stream.disconnect_grace_ms;
-  return task.cancelAfterMs !== undefined || task.reading.kind === "leaves" || isLate;
+function mayBeCanceled({ life: { task, absence }, startsMs }: Evidence): boolean {
+  const wasLeft = task.cancelAfterMs !== undefined || task.reading.kind === "leaves";
+  return wasLeft || absence.mayHaveLost(startsMs, common.stream.disconnect_grace_ms);
 }
 
-function* textFaults({ life, expected, again, flips }: Evidence, state: Ended): Generator<Violation> {
+function* textFaults(evidence: Evidence, state: Ended): Generator<Violation> {
+  const { life, expected, again, flips, isMixed } = evidence;
   const { received } = life;
   for (const [who, one] of [
     ["Its reader", received],
@@ -122,7 +131,9 @@ function* textFaults({ life, expected, again, flips }: Evidence, state: Ended): 
     const gap = one.tokens.findIndex((block, n) => indexOf(dataOf(block)) !== n);
     if (gap >= 0) yield wrong(`${who} got something else where token ${gap} was due.`);
   }
-  if (state === "done" && again.bytes !== expected) {
+  // Nobody can know a lie in a text that is continued and never made again.
+  const mayHaveLies = flips && (state !== "done" || isMixed);
+  if (state === "done" && !mayHaveLies && again.bytes !== expected) {
     yield {
       verdict: "mismatched",
       message: `differs from its undisturbed run${difference(again.bytes, expected)}`,
@@ -135,19 +146,40 @@ function* textFaults({ life, expected, again, flips }: Evidence, state: Ended): 
       yield { verdict: "mismatched", message: "was refused to a reader who had it right." };
     return;
   }
-  const mayHaveLies = flips && state !== "done";
   if (!mayHaveLies && !isTrue) {
     yield { verdict: "mismatched", message: `was read differently${difference(received.bytes, expected)}` };
   }
+  if (mayHaveLies) yield* lieFaults(evidence, state);
   // A lie that one life of the daemon wrote was not yet known to be one in the next.
-  if (state === "canceled" || (mayHaveLies && !(isTrue && expected.startsWith(again.bytes)))) return;
-  // A strict stream that is made again and fails on the way leaves less than one reader had before.
-  const isShorter = state === "failed" && received.bytes.startsWith(again.bytes);
-  const isWhole = received.isOver ? again.bytes === received.bytes : again.bytes.startsWith(received.bytes);
-  const isPart = isWhole || isShorter;
-  if (!isPart) {
+  if (mayHaveLies && state !== "canceled" && !(isTrue && expected.startsWith(again.bytes))) return;
+  if (!isSameStream(evidence, state)) {
     const message = `has other bytes now than its reader got${difference(received.bytes, again.bytes)}`;
     yield { verdict: "mismatched", message };
+  }
+}
+
+function isSameStream({ life: { received }, again, isRemade }: Evidence, state: Ended): boolean {
+  // Whoever comes after a cancel gets its last frame alone.
+  if (state === "canceled") return again.tokens.length === 0;
+  // A strict stream that is made again and does not get to its end leaves less than one reader had before.
+  if (isRemade && state === "failed" && received.bytes.startsWith(again.bytes)) return true;
+  if (received.isOver) return again.bytes === received.bytes;
+  return again.bytes.startsWith(received.bytes);
+}
+
+/** An engine that lies gives one other token in an attempt, and all else as it should. */
+function* lieFaults(evidence: Evidence, state: Ended): Generator<Violation> {
+  const { life, expected, again, attempts } = evidence;
+  const whole = new Received();
+  whole.take(expected);
+  if (state === "done" && again.tokens.length !== whole.tokens.length) {
+    const message = `has ${again.tokens.length} tokens and not the ${whole.tokens.length} of its undisturbed run.`;
+    yield { verdict: "mismatched", message };
+  }
+  for (const { tokens } of [life.received, again]) {
+    const lies = tokens.filter((block, n) => dataOf(block) !== dataOf(whole.tokens[n] ?? "")).length;
+    if (lies <= Math.max(attempts, triesMax)) continue;
+    yield { verdict: "mismatched", message: `has ${lies} other tokens than its undisturbed run.` };
   }
 }
 

@@ -52,6 +52,15 @@ export function threadsOf(pid: number): number {
   return readdirSync(`/proc/${pid}/task`).length;
 }
 
+/** Of a second of processor time the kernel makes so many ticks. */
+const ticksPerSecond = 100;
+
+/** What it has used of all processors, however many others wanted them. */
+export function processorMsOf(pid: number): number {
+  const [userTicks, systemTicks] = (statOf(pid) ?? []).slice(11, 13).map(Number);
+  return (((userTicks ?? 0) + (systemTicks ?? 0)) * 1000) / ticksPerSecond;
+}
+
 /** The fields after the name of the program: state, parent and so on. */
 function statOf(pid: number): string[] | undefined {
   try {

@@ -14,6 +14,7 @@ import { ask } from "./wire.ts";
 
 const shownMax = 300;
 const readWithinMs = 10_000;
+const atOnce = 8;
 
 export async function reborn(
   installation: Installation,
@@ -31,24 +32,32 @@ export async function reborn(
     const message = `${id} is served differently after a restart: ${is.slice(-shownMax)} for ${was.slice(-shownMax)}`;
     violations.push({ verdict: "mismatched", message });
   }
-  for (const { task, admission } of lives) {
-    if (admission === undefined) continue;
+  await inParallel(lives, async ({ task, admission }) => {
+    if (admission === undefined) return;
     const request = requestFor(task, variants[task.variant] as Variant, model);
     const { status, body } = await ask("POST", `${url}/v1/tasks`, request);
-    if (status === 202 && isDeepStrictEqual(JSON.parse(body), admission)) continue;
+    if (status === 202 && isDeepStrictEqual(JSON.parse(body), admission)) return;
     const first = JSON.stringify(admission);
     const message = `${task.id} was handed in again: ${status} ${body.slice(0, shownMax)} for ${first}`;
     violations.push({ verdict: "duplicated", message });
-  }
+  });
   return violations;
 }
 
 export async function readAgain(url: string, ids: readonly string[]): Promise<Map<string, Received>> {
   const streams = new Map<string, Received>();
-  for (const id of ids) {
+  await inParallel(ids, async (id) => {
     const received = new Received();
-    await readOnce(streamUrl(url, id), received, { withinMs: readWithinMs });
     streams.set(id, received);
-  }
+    await readOnce(streamUrl(url, id), received, { withinMs: readWithinMs });
+  });
   return streams;
+}
+
+async function inParallel<T>(all: readonly T[], each: (one: T) => Promise<void>): Promise<void> {
+  const left = all.values();
+  const some = async () => {
+    for (const one of left) await each(one);
+  };
+  await Promise.all(Array.from({ length: atOnce }, some));
 }

@@ -11,7 +11,7 @@ export function roundText(verdict: RoundVerdict): string {
   const { seed, kind, streams, refused, resumed, resumedBySdk, census, faults, seconds } = verdict;
   const parts = [
     `${streams} streams`,
-    `${refused} refused`,
+    refused === 0 ? "none refused" : `${refused} refused (${tallyText(verdict.refusals)})`,
     tallyText(faults),
     `${resumed} reconnected (${resumedBySdk} by the SDK)`,
     `${census.failovers} failed over`,
@@ -20,13 +20,18 @@ export function roundText(verdict: RoundVerdict): string {
     recoveryText(verdict.recoveriesMs),
     ...(verdict.gapMs === undefined ? [] : [`${Math.round(verdict.gapMs)} ms silent on a slow disk`]),
     tallyText(verdict.outcomes),
-    `${verdict.grownBytes >> 20} MiB more`,
+    grownText(verdict),
+    `${verdict.decisions} decisions replayed`,
     `load ${loadavg()[0]?.toFixed(1)}`,
     `${seconds.toFixed(1)} s`,
     ...(verdict.withoutDisk === undefined ? [] : [`full disk LEFT OUT: ${verdict.withoutDisk}`]),
   ];
   const state = verdict.violations.length === 0 ? "ok" : "FAILED";
   return `seed ${seed} ${kind.padEnd(8)} ${state}: ${parts.join(", ")}`;
+}
+
+function grownText({ grown: { residentBytes, heldBytes } }: RoundVerdict): string {
+  return `${heldBytes >> 20} MiB more in use, ${residentBytes >> 20} MiB in memory`;
 }
 
 const shownMax = 12;
@@ -68,6 +73,7 @@ export function countsOf({ verdicts, crowd }: Findings): Record<string, number> 
     engine_kills: total(engineKills),
     daemon_kills: daemon,
     streams: total(({ streams }) => streams),
+    decisions_replayed: total(({ decisions }) => decisions),
     resumed: total(({ resumed, census }) => resumed + census.failovers + census.restarts),
     lost: of("lost"),
     duplicated: of("duplicated"),
@@ -112,6 +118,11 @@ export function figuresOf({ verdicts, crowd }: Findings): Figure[] {
             unit: "ms",
             goal: restartGoalMs,
             met: slowestMs <= restartGoalMs,
+          },
+          {
+            name: "restart_10000_processor_ms",
+            value: percentile(crowd.processorMs, 0.5),
+            unit: "ms of all cores",
           },
         ]),
     { name: "load", value: loadavg()[0] ?? 0, unit: `of ${availableParallelism()} cores` },

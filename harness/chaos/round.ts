@@ -12,6 +12,7 @@ import { judgeCounters } from "./counters.ts";
 import { startEmbeddedInstallation } from "./embedded-installation.ts";
 import { startFakeInstallation } from "./fake-installation.ts";
 import type { Installation } from "./installation.ts";
+import { retold } from "./journal.ts";
 import { type Life, newLife, type Place, type Stage } from "./life.ts";
 import { live } from "./lives.ts";
 import { LogLines } from "./log-lines.ts";
@@ -19,11 +20,11 @@ import { judgeTask, stateOf, type Violation } from "./outcomes.ts";
 import type { Plan, PlannedTask, Variant } from "./plan.ts";
 import { type Kind, looseFakes, strictFakes } from "./plan-faults.ts";
 import { probe } from "./probes.ts";
-import { isRunning, residentBytesOf } from "./processes.ts";
+import { isRunning } from "./processes.ts";
 import { readAgain, reborn } from "./reborn.ts";
 import { Received } from "./received.ts";
 import { slowDisk } from "./slow-disk.ts";
-import { leaksOf, type Rest, restOf, scrape, until, viewsOf } from "./stillness.ts";
+import { type Growth, growthOf, leaksOf, type Rest, restOf, scrape, until, viewsOf } from "./stillness.ts";
 import { storm } from "./storm.ts";
 import { undisturbed } from "./undisturbed.ts";
 import { askJson } from "./wire.ts";
@@ -34,6 +35,8 @@ export interface RoundVerdict {
   /** Tasks that were taken in. */
   readonly streams: number;
   readonly refused: number;
+  /** What those were told who gave up. */
+  readonly refusals: Tally;
   /** Connections that clients took up again, and how many of them were of the SDK. */
   readonly resumed: number;
   readonly resumedBySdk: number;
@@ -45,7 +48,10 @@ export interface RoundVerdict {
   readonly finalKills: number;
   /** The longest silence of a stream while commits were slow. */
   readonly gapMs?: number;
-  readonly grownBytes: number;
+  /** What the daemon holds more than at its start. */
+  readonly grown: Omit<Growth, "leaks">;
+  /** Of the journal that were decided again. */
+  readonly decisions: number;
   readonly faults: Tally;
   readonly outcomes: Tally;
   /** Why nothing could be filled. */
@@ -95,8 +101,25 @@ export async function runRound(plan: Plan, reference: Place): Promise<RoundVerdi
 function broken({ daemon }: Installation, { seed, kind }: Plan, error: unknown): Found {
   const state = daemon.isThere ? "" : "The daemon is not there; its log says why. ";
   const violations: Violation[] = [{ verdict: "wrong", message: `${state}${(error as Error).stack}` }];
-  const nothing = { streams: 0, refused: 0, resumed: 0, resumedBySdk: 0, census: nobody, finalKills: 0 };
-  return { seed, kind, ...nothing, grownBytes: 0, faults: {}, outcomes: {}, violations };
+  const nothing = {
+    streams: 0,
+    refused: 0,
+    refusals: {},
+    resumed: 0,
+    resumedBySdk: 0,
+    census: nobody,
+    finalKills: 0,
+  };
+  return {
+    seed,
+    kind,
+    ...nothing,
+    grown: { residentBytes: 0, heldBytes: 0 },
+    decisions: 0,
+    faults: {},
+    outcomes: {},
+    violations,
+  };
 }
 
 function start({ kind, smallDisk }: Plan, folder: string): Promise<Installation> {
@@ -128,10 +151,7 @@ async function runIn(installation: Installation, plan: Plan, reference: Place, s
   const views = await endedViews(url);
   const ids = lives.filter(({ admission }) => admission !== undefined).map(({ task }) => task.id);
   const streams = await readAgain(url, [...new Set([...ids, ...views.keys()])]);
-  const outcomes = judgeLives(
-    { lives, views, streams, texts, kind, logFile: installation.logFile },
-    violations,
-  );
+  const outcomes = judgeLives({ lives, views, streams, texts, kind, installation }, violations);
   violations.push(...(await leaksIn(installation, rest)));
   const sinceMs = daemon.life.spawnedAtMs;
   const ownTasks = probed.tasks + (slow === undefined ? 0 : 2);
@@ -142,30 +162,44 @@ async function runIn(installation: Installation, plan: Plan, reference: Place, s
     views,
     streams,
     sinceMs,
-    wasFull: installation.disk !== undefined,
     flips: flipsIn(plan),
     log,
   };
   violations.push(...judgeCounters(await scrape(url), seen));
-  const grownBytes = residentBytesOf(daemon.life.pid) - rest.residentBytes;
+  const { leaks, ...grown } = await growthOf(installation, rest);
+  violations.push(...leaks.map((message): Violation => ({ verdict: "leaked", message })));
   const counted = await census();
   violations.push(...(await reborn(installation, lives, variants, streams)));
+  const left = await daemon.leave();
+  if (left !== undefined) violations.push({ verdict: "wrong", message: left });
+  const decided = await retold(join(installation.dataDir, "journal"));
+  violations.push(...decided.violations);
   const resumesOf = (some: readonly Life[]) => some.flatMap(({ resumedAtMs }) => resumedAtMs).length;
   return {
     seed,
     kind,
     streams: ids.length,
     refused: lives.length - ids.length,
+    refusals: refusalsOf(lives),
     resumed: resumesOf(lives),
     resumedBySdk: resumesOf(lives.filter(({ task }) => task.reading.kind === "sdk")),
     census: counted,
     finalKills: 1,
     ...(slow !== undefined && { gapMs: slow.gapMs }),
-    grownBytes,
+    grown,
+    decisions: decided.events,
     faults: stormed.done,
     outcomes,
     violations,
   };
+}
+
+function refusalsOf(lives: readonly Life[]): Tally {
+  const refusals: Tally = {};
+  for (const { admission, refusal = "no answer" } of lives) {
+    if (admission === undefined) count(refusals, refusal);
+  }
+  return refusals;
 }
 
 interface Judged {
@@ -174,19 +208,25 @@ interface Judged {
   readonly streams: ReadonlyMap<string, Received>;
   readonly texts: readonly string[];
   readonly kind: Kind;
-  readonly logFile: string;
+  readonly installation: Installation;
 }
 
 function judgeLives(judged: Judged, violations: Violation[]): Tally {
-  const { lives, views, streams, texts, kind, logFile } = judged;
-  const placed = new LogLines(logFile).perTask("task_placed");
+  const { lives, views, streams, texts, kind, installation } = judged;
+  const { logFile, daemon, engines } = installation;
+  const startsMs = daemon.lives.map(({ spawnedAtMs }) => spawnedAtMs);
+  const strictPools = new Set(engines.filter(({ isStrict }) => isStrict).map(({ poolId }) => poolId));
+  const placed = new LogLines(logFile).poolsPerTask("task_placed");
   const outcomes: Tally = {};
   for (const life of lives) {
     const { id, variant } = life.task;
     const again = streams.get(id) ?? new Received();
     const expected = texts[variant] as string;
-    const attempts = placed.get(id) ?? 0;
-    const evidence = { life, expected, view: views.get(id), again, attempts, flips: kind === "fakes" };
+    const pools = placed.get(id) ?? [];
+    const isRemade = pools.some((pool) => strictPools.has(pool));
+    const seen = { life, expected, view: views.get(id), again, attempts: pools.length };
+    const isMixed = isRemade && pools.some((pool) => !strictPools.has(pool));
+    const evidence = { ...seen, isRemade, isMixed, startsMs, flips: kind === "fakes" };
     violations.push(...judgeTask(evidence));
     if (life.admission !== undefined)
       count(outcomes, again.terminal?.data.code ?? stateOf(again) ?? "unknown");

@@ -21,8 +21,8 @@ export interface SmallDisk {
   end(): Promise<void>;
 }
 
-/** A daemon keeps 64 MiB in reserve on it. */
-const megabytes = 160;
+/** A daemon keeps 64 MiB in reserve on it, and its journal leaves as much to others. */
+const megabytes = 256;
 
 /** Says that all is ready, and lasts until its input ends, which it does with us. */
 const keeper = 'mount -t tmpfs -o "size=$2m" tmpfs "$1" && echo ready && read -r _';

@@ -12,6 +12,7 @@ import { ask, askJson } from "./wire.ts";
 export interface Rest {
   readonly handles: readonly string[];
   readonly residentBytes: number;
+  readonly heldBytes: number;
   readonly threads: number;
 }
 
@@ -20,7 +21,9 @@ const filesMore = 4;
 /** Those that Node starts with its first long call and keeps. */
 const threadsMore = 4;
 /** Compiled code and a heap that had to grow once. */
-const residentMoreBytes = 160 << 20;
+const residentMoreBytes = 96 << 20;
+/** Ended tasks that are still listed, transcripts that are kept in memory, and compiled code. */
+const heldMoreBytes = 32 << 20;
 const stillWithinMs = 10_000;
 const lookEveryMs = 50;
 
@@ -29,7 +32,9 @@ export async function restOf({ url, daemon }: Installation): Promise<Rest> {
   await until(async () => (await scrape(url)).sum("active_leases") === 0, stillWithinMs);
   await delay(100);
   const { pid } = daemon.life;
-  return { handles: handlesOf(pid), residentBytes: residentBytesOf(pid), threads: threadsOf(pid) };
+  const heldBytes = await daemon.heldBytes();
+  // The inspector that was asked stays open.
+  return { handles: handlesOf(pid), residentBytes: residentBytesOf(pid), heldBytes, threads: threadsOf(pid) };
 }
 
 /** What is still held after a while that nobody should hold. */
@@ -65,9 +70,25 @@ async function heldBy(installation: Installation, rest: Rest): Promise<string[]>
   if (threads > rest.threads + threadsMore)
     leaks.push(`There are ${threads} threads, and there were ${rest.threads}.`);
   leaks.push(...litterIn(installation.dataDir));
-  const grownBytes = residentBytesOf(pid) - rest.residentBytes;
-  if (grownBytes > residentMoreBytes) leaks.push(`Memory has grown by ${grownBytes >> 20} MiB.`);
   return leaks;
+}
+
+/** What the daemon holds more than at rest, and whether that is too much. */
+export async function growthOf({ daemon }: Installation, rest: Rest): Promise<Growth> {
+  const { pid } = daemon.life;
+  const heldBytes = (await daemon.heldBytes()) - rest.heldBytes;
+  const residentBytes = residentBytesOf(pid) - rest.residentBytes;
+  const leaks = [
+    ...(heldBytes > heldMoreBytes ? [`${heldBytes >> 20} MiB more are in use.`] : []),
+    ...(residentBytes > residentMoreBytes ? [`Memory has grown by ${residentBytes >> 20} MiB.`] : []),
+  ];
+  return { residentBytes, heldBytes, leaks };
+}
+
+export interface Growth {
+  readonly residentBytes: number;
+  readonly heldBytes: number;
+  readonly leaks: readonly string[];
 }
 
 /** An adapter keeps that many idle connections; the watch of an external engine has an adapter of its own. */

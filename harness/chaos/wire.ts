@@ -32,8 +32,10 @@ export async function askUntilAnswered(
   url: string,
   body: unknown,
   signal: AbortSignal,
+  onAsk = () => {},
 ): Promise<Reply> {
   for (;;) {
+    onAsk();
     try {
       return await ask(method, url, body, signal);
     } catch (error) {

@@ -6,7 +6,8 @@ import type { ArtifactCreated, ArtifactDocument, ArtifactKind } from "@llama-orc
 export interface Artifacts {
   /**
    * Stores a document, or finds it stored already; `createdMs` counts only the first time.
-   * @throws OrchError ARTIFACT_STORE_FULL when the room for its kind of keeping is used up
+   * @throws OrchError ARTIFACT_STORE_FULL when the room for its kind of keeping is used up, or the disk is
+   *   full: then what the system said is its cause
    */
   put(put: ArtifactPut): Promise<ArtifactCreated>;
   /**

@@ -12,6 +12,7 @@ import {
   OrchError,
   parseArtifactId,
 } from "@llama-orch/contract";
+import { isDiskFull } from "../disk-full.ts";
 import type { ArtifactPut, Artifacts } from "./artifacts.ts";
 import { codeOf, namesIn, syncFolder } from "./folder.ts";
 import { createdOf, Inventory, type Item, type Keeping, type Named, nameOf } from "./inventory.ts";
@@ -287,7 +288,7 @@ async function sizeIfThere(path: string): Promise<number | undefined> {
 }
 
 function failureOf(error: unknown): unknown {
-  if (codeOf(error) !== "ENOSPC" && codeOf(error) !== "EDQUOT") return error;
+  if (!isDiskFull(error)) return error;
   return new OrchError(
     "ARTIFACT_STORE_FULL",
     "The disk of the artifact store is full. Make room on it.",

@@ -68,11 +68,25 @@ export class TranscriptFile {
       places.push(end + Buffer.byteLength(line));
       end += Buffer.byteLength(line) + bytes + 1;
     }
-    let at = this.#bytes;
-    for (const buffer of joined(buffers)) at = await writeWhole(this.#handle, buffer, at);
-    await this.#handle.datasync();
+    try {
+      let at = this.#bytes;
+      for (const buffer of joined(buffers)) at = await writeWhole(this.#handle, buffer, at);
+      await this.#handle.datasync();
+    } catch (error) {
+      await this.#cut();
+      throw error;
+    }
     this.#bytes = end;
     return places;
+  }
+
+  /** A disk that is full needs the room of what is half written. */
+  async #cut(): Promise<void> {
+    try {
+      await this.#handle.truncate(this.#bytes);
+    } catch {
+      // The next start cuts it off.
+    }
   }
 
   async close(): Promise<void> {

@@ -120,7 +120,7 @@ test("a disk that refuses is told of once, and the journal goes on with the stat
   assert.equal(told.troubles.length, 1);
   assert.match(
     told.troubles[0] ?? "",
-    /^The journal cannot be written \(.*\)\. Make room on its disk; decisions are left out of it meanwhile/,
+    /^The journal cannot be written \(.*\)\. See that its folder is one, .*; decisions are left out of it/,
   );
   told.clock.advance(1000);
   await told.journal.flush();

@@ -6,6 +6,7 @@
 import { rmSync } from "node:fs";
 import type { Event, Orchestrator } from "@llama-orch/core";
 import type { Clock, Timer } from "../clock.ts";
+import { isDiskFull } from "../disk-full.ts";
 import { coreVersion } from "./core-version.ts";
 import { type Decided, entryLine, formatVersion, headerLine } from "./format.ts";
 import { type Beginning, JournalWriter } from "./journal-writer.ts";
@@ -68,7 +69,7 @@ export class Journal {
     this.#writer = new JournalWriter({
       folder: options.folder,
       onDrained: () => this.#drained(),
-      onRefused: ({ message }) => this.#outage(`cannot be written (${message}). Make room on its disk`),
+      onRefused: (error) => this.#outage(`cannot be written (${error.message}). ${adviceFor(error)}`),
     });
   }
 
@@ -199,4 +200,10 @@ export class Journal {
     }
     this.#isTold = true;
   }
+}
+
+/** Some refusals have nothing to do with room; those without a code are our own and are about that. */
+function adviceFor(error: NodeJS.ErrnoException): string {
+  if (error.code === undefined || isDiskFull(error)) return "Make room on its disk";
+  return "See that its folder is one, that this user may write to it, and that nobody else does";
 }

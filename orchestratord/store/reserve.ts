@@ -2,7 +2,16 @@
 // admitted can still end. Its content cannot be compressed, or a clever file system would keep nothing free.
 
 import { randomFillSync } from "node:crypto";
-import { closeSync, fdatasyncSync, openSync, rmSync, statfsSync, statSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  fdatasyncSync,
+  openSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
 import { dirname } from "node:path";
 
 export interface ReserveOptions {
@@ -66,5 +75,16 @@ export class Reserve {
     rmSync(this.#path, { force: true });
     this.#made = 0;
     this.isWanted = false;
+  }
+}
+
+/** For whoever cannot wait for its owner, who is to be told at once. False where there was none. */
+export function removeReserve(path: string): boolean {
+  try {
+    unlinkSync(path);
+    return true;
+  } catch {
+    // It is not there, or may not be taken away: either way there is no more room than before.
+    return false;
   }
 }

@@ -299,7 +299,9 @@ function installing(name: string, use: Use) {
         { fact: "undrained", poolId: "q" },
         { ...seen, replicaId: "r0", facts: replicaFacts("1") },
         { ...seen, replicaId: "r1", facts: replicaFacts("1") },
+        { ...seen, replicaId: "r2", facts: replicaFacts("1") },
         { ...seen, replicaId: "r0", facts: replicaFacts("2") },
+        { fact: "replica-gone", poolId: "p", replicaId: "r2" },
         { fact: "configured", settings: settingsWith("p"), atMs: 6 },
         { fact: "configured", settings: settingsWith("p", "q"), atMs: 7 },
       ]);

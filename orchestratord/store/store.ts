@@ -39,9 +39,10 @@ export interface Store {
   sweep(nowMs: number): Promise<void>;
   /**
    * Something of an admitted task that lies elsewhere could not be written: the room that is held for that is
-   * given back, and nothing is admitted until it could be held again.
+   * given back before this returns, and nothing is admitted until it could be held again. False where none
+   * was held.
    */
-  makeRoom(): Promise<void>;
+  makeRoom(): boolean;
   close(): Promise<void>;
 }
 
@@ -74,6 +75,7 @@ export type Fact =
   | Undrained
   | SessionDeleted
   | ReplicaSeen
+  | ReplicaGone
   | Configured;
 
 export interface Admitted {
@@ -152,6 +154,11 @@ export interface SessionDeleted {
 /** What a replica is; the latest counts. */
 export interface ReplicaSeen extends SurvivingReplica {
   readonly fact: "replica-seen";
+}
+
+/** It belongs to the installation no more. */
+export interface ReplicaGone extends Pick<SurvivingReplica, "poolId" | "replicaId"> {
+  readonly fact: "replica-gone";
 }
 
 export interface Configured {

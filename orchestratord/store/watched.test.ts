@@ -71,6 +71,64 @@ test("a full store is asked every second whether it has room again, since nobody
   assert.equal(clock.timers, 0);
 });
 
+test("what has to be kept is tried again every second, by its name once, before anything new is", async () => {
+  const { clock, disk, heard, store } = watched();
+  disk.refuses = () => true;
+  const tried: string[] = [];
+  const attempt = (what: string) => async () => {
+    tried.push(what);
+    await store.commit([fact]);
+  };
+  await assert.rejects(store.insist("a", attempt("a")), { code: "POOL_UNAVAILABLE" });
+  await assert.rejects(store.insist("b", attempt("b")), { code: "POOL_UNAVAILABLE" });
+  await assert.rejects(store.insist("a", attempt("a anew")), { code: "POOL_UNAVAILABLE" });
+  tried.length = 0;
+  clock.advance(1000);
+  await settled();
+  assert.deepEqual(tried, ["b", "a anew"]);
+  disk.refuses = (facts) => facts.length === 0;
+  clock.advance(1000);
+  await settled();
+  assert.deepEqual(tried.length, 4);
+  clock.advance(1000);
+  await settled();
+  assert.deepEqual([tried.length, heard], [4, [true]], "both are kept, and there is no room for more");
+  disk.refuses = () => false;
+  clock.advance(1000);
+  await settled();
+  assert.deepEqual(heard, [true, false]);
+  assert.equal(clock.timers, 0);
+});
+
+test("while something is owed nothing else says that there is room", async () => {
+  const { clock, heard, store } = watched();
+  const refusal = new OrchError("POOL_UNAVAILABLE", "Full.", { policy_label: "storage" });
+  let refuses = true;
+  const elsewhere = async () => {
+    if (refuses) throw refusal;
+  };
+  await assert.rejects(store.insist("elsewhere", elsewhere), refusal);
+  await store.commit([admitted("j")]);
+  clock.advance(1000);
+  await settled();
+  assert.deepEqual(heard, [true]);
+  refuses = false;
+  clock.advance(1000);
+  await settled();
+  assert.deepEqual(heard, [true, false]);
+});
+
+test("what is wrong is thrown as it is, and tried by nobody again", async () => {
+  const { clock, store } = watched();
+  await assert.rejects(
+    store.insist("wrong", async () => {
+      throw new TypeError("a bug");
+    }),
+    TypeError,
+  );
+  assert.equal(clock.timers, 0);
+});
+
 test("a store that is closed while it is full asks no more", async () => {
   const { clock, disk, heard, store } = watched();
   disk.refuses = () => true;

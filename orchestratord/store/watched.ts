@@ -1,5 +1,6 @@
 // A store whose owner hears when it can write no more, and when it can again: then admission stops and goes
-// on. Every refusal leaves here as the one error that clients know. Nothing is kept or tried again here.
+// on. Every refusal leaves here as the one error that clients know. What has to be kept in the end, such as
+// how a task ended, is tried again from here until it is; nothing new is admitted before.
 
 import { AssertionError } from "node:assert/strict";
 import type { Clock, Timer } from "../clock.ts";
@@ -9,21 +10,31 @@ import type { Fact, Store } from "./store.ts";
 export interface WatchedStoreOptions {
   readonly store: Store;
   readonly clock: Clock;
-  /** Once per outage, and once when it is over. */
-  readonly onFull: (full: boolean) => void;
+  /** Once per outage, with the reason, and once when it is over. */
+  readonly onFull: (full: boolean, reason: string) => void;
 }
 
 /** While nothing is admitted nobody else would find out that there is room again. */
 const askAgainMs = 1000;
 
+type Attempt = () => Promise<void>;
+
 export class WatchedStore implements Store {
   readonly #options: WatchedStoreOptions;
+  /** By name: what was refused and has to be kept. */
+  readonly #owed = new Map<string, Attempt>();
   #isFull = false;
   #closed = false;
-  #asking: Timer | undefined;
+  #timer: Timer | undefined;
+  #asking: Promise<void> | undefined;
 
   constructor(options: WatchedStoreOptions) {
     this.#options = options;
+  }
+
+  /** Nothing is admitted. */
+  get isFull(): boolean {
+    return this.#isFull;
   }
 
   recover() {
@@ -35,12 +46,40 @@ export class WatchedStore implements Store {
       await this.#options.store.commit(facts);
     } catch (error) {
       if (error instanceof AssertionError) throw error;
-      this.#learn(true);
-      if (isStorageRefusal(error)) throw error;
-      throw storageRefusal(error instanceof Error ? error.message : String(error), error);
+      const refusal = isStorageRefusal(error) ? error : storageRefusal(textOf(error), error);
+      this.#learn(true, refusal.message);
+      throw refusal;
     }
     // What ends or changes something may be kept while nothing new can be.
+    if (this.#owed.size > 0) return;
     if (facts.length === 0 || facts.some(({ fact }) => fact === "admitted")) this.#learn(false);
+  }
+
+  /**
+   * Resolves when the attempt has succeeded. One that storage refuses is made again, once a second and until
+   * it succeeds or `giveUp`, also after this has rejected with the first refusal.
+   *
+   * @param name a later attempt of the same name stands in for an earlier one that is still owed
+   */
+  async insist(name: string, attempt: Attempt): Promise<void> {
+    this.#owed.delete(name);
+    try {
+      await attempt();
+    } catch (error) {
+      if (isStorageRefusal(error) && !this.#closed) {
+        this.#owed.set(name, attempt);
+        this.#learn(true, error.message);
+      }
+      throw error;
+    }
+  }
+
+  /** What is still owed stays so. Resolves when nothing of it is being tried any more. */
+  async giveUp(): Promise<void> {
+    this.#closed = true;
+    this.#timer?.cancel();
+    this.#owed.clear();
+    await this.#asking;
   }
 
   body(jobId: string) {
@@ -63,36 +102,51 @@ export class WatchedStore implements Store {
     return this.#options.store.sweep(nowMs);
   }
 
-  async makeRoom(): Promise<void> {
-    await this.#options.store.makeRoom();
-    this.#learn(true);
+  makeRoom(): boolean {
+    const wasHeld = this.#options.store.makeRoom();
+    if (wasHeld) this.#learn(true, "Its disk is full, and the reserve was needed. Make room on it.");
+    return wasHeld;
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
-    this.#asking?.cancel();
+    await this.giveUp();
     await this.#options.store.close();
   }
 
-  #learn(isFull: boolean): void {
+  #learn(isFull: boolean, reason = ""): void {
     if (this.#closed || this.#isFull === isFull) return;
     this.#isFull = isFull;
-    this.#options.onFull(isFull);
+    this.#options.onFull(isFull, reason);
     if (isFull) this.#askLater();
-    else this.#asking?.cancel();
+    else this.#timer?.cancel();
   }
 
   #askLater(): void {
-    this.#asking = this.#options.clock.after(askAgainMs, () => void this.#ask());
+    this.#timer = this.#options.clock.after(askAgainMs, () => {
+      this.#asking = this.#ask();
+    });
   }
 
   async #ask(): Promise<void> {
+    await Promise.all([...this.#owed].map(([name, attempt]) => this.#tryAgain(name, attempt)));
     try {
-      await this.commit([]);
+      // What is owed goes before what is new.
+      if (this.#owed.size === 0 && !this.#closed) await this.commit([]);
     } catch (error) {
       // Whoever had something to keep was told; this only asked whether it could be kept now.
       if (error instanceof AssertionError) throw error;
-      if (!this.#closed) this.#askLater();
+    }
+    if (this.#isFull && !this.#closed) this.#askLater();
+  }
+
+  async #tryAgain(name: string, attempt: Attempt): Promise<void> {
+    try {
+      await attempt();
+      if (this.#owed.get(name) === attempt) this.#owed.delete(name);
+    } catch (error) {
+      if (!isStorageRefusal(error)) throw error;
     }
   }
 }
+
+const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -17,6 +17,7 @@ import {
   texts,
   tokensIn,
 } from "./fixtures/stage.ts";
+import { piecesOf, readFrames } from "./frame-text.ts";
 import type { TaskStream } from "./task-stream.ts";
 
 const said = ["Der ", "Mond ", "ist ", "auf", "gegangen"];
@@ -215,5 +216,37 @@ test(
       assert.equal(stream.tokens(texts("Der ")), true);
       assert.equal(stream.tokens(texts("Mond ", last, "auf")), isKept);
     }
+  }),
+);
+
+test(
+  "a reader goes on where it was when the text comes in other batches, in memory or spilled",
+  staged((stage) => {
+    const words = Array.from({ length: 60 }, (_, n) => `${n}é `);
+    const before = stage.open();
+    before.started(startedFrame);
+    before.tokens(texts(...words.slice(0, 21)));
+    const { digest } = before;
+    before.tokens(texts(...words.slice(21)));
+    const { text } = followed(before);
+    const stream = stage.open({ microbatch: true, microbatchTokens: 8, ringBytes: 900 });
+    stream.promise({ frames: 21, digest });
+    const places = words.map((_, index) => positionIn(text, index));
+    const early = places.map((position) => followed(stream, position));
+    stream.started(startedFrame);
+    for (let n = 0; n < words.length; n += 20) {
+      assert.equal(stream.tokens(texts(...words.slice(n, n + 20))), true);
+    }
+    const ids = new Set(text.match(/^id: .*$/gm));
+    for (const sinks of [early, places.map((position) => followed(stream, position))]) {
+      for (const [index, sink] of sinks.entries()) {
+        const rest = [...readFrames(sink.text)].flatMap(({ data }) => piecesOf(data));
+        assert.deepEqual(rest, words.map((t, i) => ({ t, i })).slice(index + 1));
+        for (const [id] of sink.text.matchAll(/^id: .*$/gm)) assert.ok(ids.has(id));
+      }
+    }
+    const wrong = { index: 3, digest: positionIn(text, 7).digest as string };
+    assert.throws(() => followed(stream, wrong), /frame 3 of this stream has another digest/);
+    assert.deepEqual(eventsIn(followed(stream, { index: 58 }).text), ["token"]);
   }),
 );

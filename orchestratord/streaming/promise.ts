@@ -1,5 +1,7 @@
 // What a stream that begins anew owes to readers of an earlier process: that it comes to the frames they may
-// have. Only their number and digest are known, so it is proven at the last of them, and not before.
+// have. Only their number and digest are known, so it is proven at the last of them, and not before. The
+// digest that a returning reader brings is no proof: it may stem from an earlier task of the same name, or be
+// made up, and would end the task for all others. So that reader alone is refused, and the task goes on.
 
 import type { EngineFrame } from "@llama-orch/engines/adapter";
 import type { TokenWriter } from "./token-writer.ts";

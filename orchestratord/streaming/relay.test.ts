@@ -56,18 +56,30 @@ test(
 test(
   "nothing is delivered before it is written down where the attempt was sent, and then all of it",
   staged(async (stage) => {
-    const writing = Promise.withResolvers<void>();
+    const writing = Promise.withResolvers<boolean>();
     const { engine, sink, reports, ended } = run(stage, { written: writing.promise });
     const said = engine.says("a");
     await turn();
     assert.equal(tokensIn(sink.text), "");
     assert.deepEqual(typesOf(reports), ["AttemptStarted"]);
-    writing.resolve();
+    writing.resolve(true);
     await said;
     await engine.says("b");
     await engine.ends();
     await ended();
     assert.equal(tokensIn(sink.text), "ab");
+  }),
+);
+
+test(
+  "an attempt is lost, and shows nothing, where it cannot be written down where it was sent",
+  staged(async (stage) => {
+    const { engine, stream, sink, ended } = run(stage, { written: Promise.resolve(false) });
+    await engine.says("a", "b");
+    const { ending, frames } = await ended();
+    assert.partialDeepStrictEqual(ending, { kind: "lost", reason: "restart" });
+    assert.equal(engine.isClosed, true);
+    assert.deepEqual([frames, stream.frames, eventsIn(sink.text)], [0, 0, ["started"]]);
   }),
 );
 
@@ -270,7 +282,7 @@ test(
       signal: controller.signal,
       stream,
       dispatch,
-      written: Promise.resolve(),
+      written: Promise.resolve(true),
       onTokens: () => {},
       clock: stage.clock,
     };

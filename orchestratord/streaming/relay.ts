@@ -44,9 +44,9 @@ export interface RelayOptions {
   readonly dispatch: Pick<DispatchAttempt, "jobId" | "attempt" | "resume" | "limits">;
   /**
    * Nothing is delivered before: another process must know where this was sent, or it could not tell that
-   * readers have something of it. The engine works meanwhile.
+   * readers have something of it. The engine works meanwhile. False where that cannot be kept.
    */
-  readonly written: Promise<void>;
+  readonly written: Promise<boolean>;
   report(report: AttemptReport): void;
   /** Once per batch: tokens that became visible, repeated ones not counted again. */
   onTokens(count: number): void;
@@ -163,8 +163,8 @@ class RunningAttempt {
   }
 
   async #untilWritten(): Promise<void> {
-    await this.#o.written;
-    this.#isWritten = true;
+    this.#isWritten = await this.#o.written;
+    if (!this.#isWritten) this.#stop(unwritten);
   }
 
   /** A replay that ends early has made other text, too. */
@@ -307,6 +307,16 @@ function endingOf(error: unknown): Ending {
   if (!(error instanceof EngineError)) return lost("reset", `The adapter failed: ${String(error)}`);
   return { ...error.fault, message: error.message };
 }
+
+/**
+ * Nobody's fault: the task is sent again once its replica has been heard of, so that a store that refuses for
+ * long is asked as often as that, and no more.
+ */
+const unwritten: Ending = {
+  kind: "lost",
+  reason: "restart",
+  message: "The store cannot keep where the task was sent.",
+};
 
 /** Nothing of it is cut or left out silently: the task ends, and says why. */
 const overfull: Ending = {

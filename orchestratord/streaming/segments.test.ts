@@ -217,6 +217,23 @@ test(
 );
 
 test(
+  "the room that is held is left alone where room would not help",
+  inFolder((folder) => {
+    let failures = 0;
+    let asked = 0;
+    const segments = Segments.open({
+      folder,
+      onFailure: () => failures++,
+      makeRoom: () => ++asked > 0,
+    });
+    rmSync(folder, { recursive: true });
+    assert.equal(segments.append(textOf(2, 100), stretchOf("a", 0, 100)), undefined);
+    assert.deepEqual([failures, asked], [1, 0]);
+    segments.close();
+  }),
+);
+
+test(
   "a disk that takes no more is told once per outage, and what was written before stays readable",
   inFolder((folder) => {
     const failures: Error[] = [];

@@ -14,6 +14,7 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
+import { isDiskFull } from "../disk-full.ts";
 import { type Packed, pack, type Scanned, type Stretch, scan } from "./segment-record.ts";
 import { Survivors } from "./survivors.ts";
 
@@ -21,6 +22,11 @@ export interface SegmentsOptions {
   /** Belongs to this log alone. */
   readonly folder: string;
   readonly segmentBytes?: number;
+  /**
+   * Gives back room that is held on a full disk for what is to survive; false where there was none. Absent:
+   * none is held.
+   */
+  readonly makeRoom?: () => boolean;
   /** The disk takes no more; once per outage. Streams keep their text in memory meanwhile, and try again. */
   onFailure(error: Error): void;
 }
@@ -118,11 +124,13 @@ export class Segments {
   }
 
   /**
-   * With a stretch another process finds it again. Undefined when the disk refuses; `onFailure` has been
-   * told, now or when that began.
+   * With a stretch another process finds it again, and then it may have the room that is held for that.
+   * Undefined when the disk refuses; `onFailure` has been told, now or when that began.
    */
   append(text: string, stretch?: Stretch): Extent | undefined {
-    return this.#attempt(() => this.#write(pack(this.#scratch, text, stretch), stretch !== undefined));
+    const packed = pack(this.#scratch, text, stretch);
+    const isLabelled = stretch !== undefined;
+    return this.#attempt(() => this.#write(packed, isLabelled), isLabelled);
   }
 
   read(extent: Extent): string {
@@ -169,12 +177,15 @@ export class Segments {
     for (const segment of this.#segments) if (segment.extents.size === 0) this.#drop(segment);
   }
 
-  #attempt(write: () => Placed): Placed | undefined {
+  #attempt(write: () => Placed, mayMakeRoom = false): Placed | undefined {
     try {
       const placed = write();
       this.#isRefused = false;
       return placed;
     } catch (error) {
+      if (mayMakeRoom && isDiskFull(error) && this.#options.makeRoom?.() === true) {
+        return this.#attempt(write);
+      }
       if (!this.#isRefused) this.#options.onFailure(error as Error);
       this.#isRefused = true;
       return undefined;

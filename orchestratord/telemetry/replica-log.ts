@@ -27,7 +27,8 @@ export class ReplicaLog {
     if (this.#said.get(key) === state) return;
     this.#said.set(key, state);
     const { log, narrator, core } = this.#options;
-    const [level, does] = words[status];
+    const pool = core.state.pools.get(poolId);
+    const [level, does] = pool?.draining && status === "ready" ? drained : words[status];
     const where = { pool_id: poolId, replica_id: replicaId };
     const human = narrator.tell({
       actor: key,
@@ -36,7 +37,6 @@ export class ReplicaLog {
       human: `Replica ${key} ${does}.`,
       ...where,
     });
-    const pool = core.state.pools.get(poolId);
     log.write(level, `replica_${status}`, {
       human,
       ...where,
@@ -48,6 +48,8 @@ export class ReplicaLog {
     });
   }
 }
+
+const drained = ["info", "is ready, and its pool is drained"] as const;
 
 const words = {
   starting: ["info", "starts"],

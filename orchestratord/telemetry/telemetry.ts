@@ -12,6 +12,7 @@ import type { Log } from "./log.ts";
 import type { Narrator } from "./narration.ts";
 import { MetricRegistry } from "./registry.ts";
 import { ReplicaLog } from "./replica-log.ts";
+import { StorageLog } from "./storage-log.ts";
 import { TaskLog } from "./task-log.ts";
 import { TaskMetrics } from "./task-metrics.ts";
 import type { TaskTrace, Tracing } from "./trace.ts";
@@ -43,12 +44,14 @@ export class Telemetry implements Observer {
   readonly #taskLog: TaskLog;
   readonly #metrics: TaskMetrics;
   readonly #replicaLog: ReplicaLog;
+  readonly #storageLog: StorageLog;
   readonly #trace: TaskTrace | undefined;
 
   constructor(options: TelemetryOptions) {
     const { tasks, tracing } = options;
     this.#tasks = tasks;
     this.#replicaLog = new ReplicaLog(options);
+    this.#storageLog = new StorageLog(options);
     this.#taskLog = new TaskLog(options);
     this.#metrics = new TaskMetrics({ ...options, registry: this.registry });
     this.#trace = tracing?.(tasks);
@@ -83,6 +86,11 @@ export class Telemetry implements Observer {
   /** A reader came back for the rest of a stream. */
   reconnected(): void {
     this.registry.add("streams_resumed_total", { kind: "reconnect" });
+  }
+
+  /** @param reason what is wrong and what helps, in the words that clients are refused with */
+  storage(isFull: boolean, reason: string): void {
+    this.#storageLog.changed(isFull, reason);
   }
 
   trouble(what: string, cause: unknown, record?: TaskRecord): void {

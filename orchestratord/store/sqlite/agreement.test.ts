@@ -17,7 +17,7 @@ const runs = 10;
 const seed = fc.record({
   kind: fc.constantFrom(
     ...(["admitted", "admitted", "ended", "ended", "sent", "progressed", "read"] as const),
-    ...(["drained", "undrained", "session-deleted", "replica-seen", "configured"] as const),
+    ...(["drained", "undrained", "session-deleted", "replica-seen", "replica-gone", "configured"] as const),
   ),
   tenant: fc.nat(2),
   name: fc.nat(1),
@@ -70,6 +70,8 @@ class Teller {
         return { fact: kind, tenantId, sessionId: "session", atMs: nowMs };
       case "replica-seen":
         return { fact: kind, poolId, replicaId: `r${serial}`, facts: replicaFacts(`b${number}`) };
+      case "replica-gone":
+        return { fact: kind, poolId, replicaId: `r${serial}` };
       case "configured":
         return { fact: kind, settings: settingsWith(...(serial === 0 ? ["p0"] : ["p0", "p1"])), atMs: nowMs };
       default:

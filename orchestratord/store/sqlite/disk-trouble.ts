@@ -1,5 +1,7 @@
 // Which failures are the disk's and which are ours.
 
+import type { Remedy } from "../refusal.ts";
+
 export interface DiskTrouble {
   readonly reason: string;
   /** More room may help. */
@@ -11,6 +13,11 @@ export interface DiskTrouble {
 const room = { isRoom: true, isDamaged: false };
 const refused = { isRoom: false, isDamaged: false };
 const damaged = { isRoom: false, isDamaged: true };
+
+export function remedyOf({ isRoom, isDamaged }: DiskTrouble): Remedy {
+  if (isDamaged) return "repair";
+  return isRoom ? "room" : "permission";
+}
 
 /** Primary result codes of SQLite by which a disk, or whoever else holds the file, refuses. */
 const sqliteCodes: ReadonlyMap<number, Omit<DiskTrouble, "reason">> = new Map([

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
-import { admitted, ended, sent } from "../fixtures/facts.ts";
+import { admitted, sent } from "../fixtures/facts.ts";
 import { onDisk } from "../fixtures/on-disk.ts";
 
 const program = (path: string) => join(import.meta.dirname, path);
@@ -131,16 +131,29 @@ test("ten thousand tasks that are not over are back at once", async (t) => {
   assert.ok(tookMs < 2000, `${tookMs} ms`);
 });
 
+test("what cannot be kept is a bug of who told it: nobody else loses anything, and the daemon hears of it once", async (t) => {
+  const heard: Error[] = [];
+  const store = onDisk(t).open({ onTrouble: (error) => heard.push(error) });
+  const wrong = () => store.commit([{ fact: "drained", poolId: "p", sinceMs: Number.NaN, deadlineAtMs: 1 }]);
+  const bug = { name: "AssertionError", message: /was told what it cannot keep: .*NOT NULL/ };
+  const [kept, ...bugs] = [store.commit([admitted("j1")]), wrong(), wrong()];
+  for (const each of bugs) await assert.rejects(each, bug);
+  await kept;
+  await store.commit([sent("j1")]);
+  assert.equal(heard.length, 1);
+  assert.deepEqual(
+    store.recover().tasks.map(({ jobId }) => jobId),
+    ["j1"],
+  );
+  await store.close();
+});
+
 test("a thread that ends by itself is a bug: nothing is kept any more, and the daemon hears of it", async (t) => {
   const heard: Error[] = [];
   const store = onDisk(t).open({ onTrouble: (error) => heard.push(error) });
   await store.commit([admitted("j1")]);
   // No daemon tells a time that is none.
-  const told = [
-    store.commit([ended("j1", { atMs: Number.NaN })]),
-    store.commit([sent("j1")]),
-    store.sweep(0),
-  ];
+  const told = [store.sweep({ nobody: 1 } as unknown as number), store.sweep(0)];
   for (const each of told) await assert.rejects(each, { name: "AssertionError", message: /has ended/ });
   await assert.rejects(store.commit([sent("j1")]), { name: "AssertionError" });
   assert.equal(heard.length, 1);

@@ -53,7 +53,7 @@ test("of a group that is refused the admissions are, and everything else is kept
   ];
   const refused = group.write(calls);
   assert.deepEqual(
-    [...refused],
+    [...refused].map(([at, why]) => [at, "reason" in why && why.reason]),
     [1, 2].map((at) => [at, "database or disk is full"]),
   );
   assert.equal(isReserved(), false);
@@ -82,9 +82,17 @@ test("whoever asks gets the reserve made again, and admissions of the same group
   assert.equal(reading.recover().tasks[0]?.jobId, "j1");
 });
 
-test("what is wrong with the facts is not the disk's doing", (t) => {
-  const { group, db } = small(t);
-  const wrong = call(ended("j1", { atMs: Number.NaN }));
-  assert.throws(() => group.write([{ ...wrong, atMs: Number.NaN }]), { errcode: 1299 });
+test("of a group with a wrong call that one is refused alone, and it is not the disk's doing", (t) => {
+  const { group, db, reading, isReserved } = small(t);
+  const wrong = { ...call(ended("j1", { atMs: Number.NaN })), atMs: Number.NaN };
+  const refused = group.write([drained("p"), wrong, call(admitted("j1")), drained("q")]);
+  assert.deepEqual(
+    [...refused].map(([at, why]) => [at, Object.keys(why)]),
+    [[1, ["bug"]]],
+  );
   assert.equal(db.isTransaction, false);
+  assert.equal(isReserved(), true);
+  const { drains, tasks } = reading.recover();
+  assert.deepEqual([drains.length, tasks[0]?.jobId], [2, "j1"]);
+  assert.deepEqual([...group.write([call(admitted("j2"))])], []);
 });

@@ -1,11 +1,12 @@
 // How a group of calls is written: in one transaction with one sync. When the disk refuses, admissions are
 // refused from then on and everything else is tried again with the room of the reserve, together and then
-// one by one, so that what can still be told of admitted tasks is.
+// one by one, so that what can still be told of admitted tasks is. A call that no disk would take is refused
+// alone.
 
 import type { DatabaseSync } from "node:sqlite";
 import type { Reserve } from "../reserve.ts";
-import { diskTrouble } from "./disk-trouble.ts";
-import type { Call } from "./messages.ts";
+import { type DiskTrouble, diskTrouble } from "./disk-trouble.ts";
+import type { Call, Refused } from "./messages.ts";
 import { prepareStatements, type Statements } from "./statements.ts";
 
 export class GroupWriter {
@@ -13,7 +14,7 @@ export class GroupWriter {
   readonly #statements: Statements;
   readonly #reserve: Reserve;
   /** Why nothing is admitted. */
-  #shortage: string | undefined;
+  #shortage: DiskTrouble | undefined;
 
   constructor(db: DatabaseSync, reserve: Reserve) {
     this.#db = db;
@@ -24,18 +25,17 @@ export class GroupWriter {
   /** Without it nothing is admitted, until somebody asks and all is well. */
   growReserve(): void {
     try {
-      if (!this.#reserve.hasRoom()) throw new NoRoom("its reserve does not fit on the disk");
-      this.#reserve.grow();
+      if (this.#reserve.hasRoom()) return this.#reserve.grow();
+      this.#shortage ??= noRoom("its reserve does not fit on the disk");
     } catch (error) {
-      const reason = error instanceof NoRoom ? error.message : diskTrouble(error).reason;
-      this.#reserve.giveBack();
-      this.#shortage ??= reason;
+      this.#shortage ??= diskTrouble(error);
     }
+    this.#reserve.giveBack();
   }
 
   /** @returns why calls were refused, by their places; the others are safe */
-  write(calls: readonly Call[]): Map<number, string> {
-    const refused = new Map<number, string>();
+  write(calls: readonly Call[]): Map<number, Refused> {
+    const refused = new Map<number, Refused>();
     if (calls.some(({ kind }) => kind === "frees")) this.#free();
     const asks = calls.some(({ kind }) => kind === "asks");
     if (asks && this.#shortage !== undefined) this.#lookForRoom(this.#shortage);
@@ -43,19 +43,24 @@ export class GroupWriter {
     const admitted = this.#shortage === undefined ? indexed : this.#withoutAdmissions(indexed, refused);
     const trouble = this.#attempt(admitted);
     if (trouble === undefined) return refused;
-    this.#shortage ??= trouble.reason;
+    if ("bug" in trouble) return this.#oneByOne(admitted, refused);
+    this.#shortage ??= trouble;
     if (trouble.isRoom) this.#reserve.giveBack();
     const rest = this.#withoutAdmissions(admitted, refused);
     if (this.#attempt(rest) === undefined) return refused;
-    for (const each of rest) {
+    return this.#oneByOne(rest, refused);
+  }
+
+  #oneByOne(calls: readonly Placed[], refused: Map<number, Refused>): Map<number, Refused> {
+    for (const each of calls) {
       const again = this.#attempt([each]);
-      if (again !== undefined) refused.set(each[0], again.reason);
+      if (again !== undefined) refused.set(each[0], again);
     }
     return refused;
   }
 
-  #withoutAdmissions(calls: readonly Placed[], refused: Map<number, string>): readonly Placed[] {
-    const reason = this.#shortage as string;
+  #withoutAdmissions(calls: readonly Placed[], refused: Map<number, Refused>): readonly Placed[] {
+    const reason = this.#shortage as DiskTrouble;
     return calls.filter(([at, { kind }]) => {
       if (kind === "keeps" || kind === "frees") return true;
       refused.set(at, reason);
@@ -64,12 +69,12 @@ export class GroupWriter {
   }
 
   #free(): void {
-    this.#shortage ??= "its reserve was needed";
+    this.#shortage ??= noRoom("its reserve was needed");
     this.#reserve.giveBack();
   }
 
   /** Admission goes on when the reserve lies there and a write succeeds. */
-  #lookForRoom(shortage: string): void {
+  #lookForRoom(shortage: DiskTrouble): void {
     if (!this.#reserve.hasRoom()) return;
     this.#reserve.isWanted = true;
     this.growReserve();
@@ -78,7 +83,7 @@ export class GroupWriter {
     if (this.#attempt([[0, nothing]]) !== undefined) this.#shortage = shortage;
   }
 
-  #attempt(calls: readonly Placed[]) {
+  #attempt(calls: readonly Placed[]): Refused | undefined {
     if (calls.length === 0) return undefined;
     try {
       this.#db.exec("BEGIN IMMEDIATE");
@@ -92,7 +97,7 @@ export class GroupWriter {
       return undefined;
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
-      return diskTrouble(error);
+      return refusedFor(error);
     }
   }
 }
@@ -101,4 +106,12 @@ type Placed = readonly [at: number, call: Call];
 
 const nothing: Call = { rows: [], atMs: 0, kind: "keeps" };
 
-class NoRoom extends Error {}
+function refusedFor(error: unknown): Refused {
+  try {
+    return diskTrouble(error);
+  } catch {
+    return { bug: String(error) };
+  }
+}
+
+const noRoom = (reason: string): DiskTrouble => ({ reason, isRoom: true, isDamaged: false });

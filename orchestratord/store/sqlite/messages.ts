@@ -1,6 +1,7 @@
 // What goes between the store and the thread that writes for it: plain values, one message and one answer at
 // a time.
 
+import type { DiskTrouble } from "./disk-trouble.ts";
 import type { Row } from "./rows.ts";
 
 export interface WriterOptions {
@@ -21,6 +22,9 @@ export interface Call {
   readonly kind: "admits" | "keeps" | "asks" | "frees";
 }
 
+/** By the disk, or for what the call itself says: that is a bug of whoever made it, and its trouble alone. */
+export type Refused = DiskTrouble | { readonly bug: string };
+
 export interface SweepLimits {
   readonly nowMs: number;
   /** What ended before it goes. */
@@ -35,6 +39,6 @@ export type Message =
 
 export type Reply =
   /** By the place of a call: why it was refused. The others are safe. */
-  | { readonly kind: "written"; readonly refused: ReadonlyMap<number, string> }
+  | { readonly kind: "written"; readonly refused: ReadonlyMap<number, Refused> }
   | { readonly kind: "swept"; readonly more: boolean }
-  | { readonly kind: "unswept"; readonly reason: string };
+  | { readonly kind: "unswept"; readonly trouble: DiskTrouble };

@@ -34,6 +34,8 @@ export function rowsOf(fact: Fact, serialOf: SerialOf, body: string): Row[] {
       return [["deleteSession", fact.tenantId, fact.sessionId]];
     case "replica-seen":
       return [["replica", fact.poolId, fact.replicaId, JSON.stringify(fact.facts)]];
+    case "replica-gone":
+      return [["dropReplica", fact.poolId, fact.replicaId]];
     case "configured": {
       const pools = JSON.stringify(fact.settings.pools.map(({ id }) => id));
       return [

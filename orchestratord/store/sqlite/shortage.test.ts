@@ -76,6 +76,37 @@ test("once there is room the reserve is made again, and only then is anything ad
   assert.deepEqual(await store.body("small"), { prompt: "prompt of small" });
 });
 
+test("room that is asked for is there at once, and stays there for the ends of what was admitted", async (t) => {
+  const { folder, open } = onDisk(t);
+  const store = open({ reserveBytes: 3 * 2 ** 20 });
+  const isHeld = () => existsSync(join(folder, "reserve"));
+  while (!isHeld()) await store.commit([]);
+  await store.commit([admitted("j1")]);
+  assert.equal(store.makeRoom(), true);
+  assert.equal(isHeld(), false);
+  assert.equal(store.makeRoom(), false);
+  await assert.rejects(store.commit([admitted("j2")]), { ...storage, message: /its reserve was needed/ });
+  await store.commit([ended("j1")]);
+  assert.equal(isHeld(), false);
+  while (!isHeld()) await store.commit([]).catch(() => "not yet");
+});
+
+test("a store that this user may not write, or that is damaged, says what helps, and that is not room", async (t) => {
+  const { folder, open } = onDisk(t);
+  const store = open();
+  await store.commit([admitted("j1")]);
+  const path = join(folder, "store.db");
+  writeFileSync(`${path}-wal`, "");
+  writeFileSync(path, Buffer.alloc(statSync(path).size, 7));
+  await assert.rejects(
+    store.commit([ended("j1"), admitted("j2")]).then(() => store.commit([ended("j1")])),
+    {
+      ...storage,
+      message: /(malformed|not a database|corrupt).*Check its disk, stop the daemon and restore/,
+    },
+  );
+});
+
 test("where the reserve does not fit nothing is admitted from the start", async (t) => {
   const { folder, open } = onDisk(t);
   const early = open();

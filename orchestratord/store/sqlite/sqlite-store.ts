@@ -11,8 +11,10 @@ import {
   rememberedBy,
   transcriptBy,
 } from "../naming.ts";
+import { removeReserve } from "../reserve.ts";
 import type { Admitted, Fact, Recovered, Store } from "../store.ts";
 import { BodyCache } from "./body-cache.ts";
+import { reservePath } from "./database.ts";
 import type { Call } from "./messages.ts";
 import { openReading, orSay } from "./opening.ts";
 import { Pending } from "./pending.ts";
@@ -49,15 +51,21 @@ export class SqliteStore implements Store {
   private constructor(options: SqliteStoreOptions, reading: Reading) {
     this.#options = options;
     this.#reading = reading;
-    this.#serials = reading.live();
-    this.#nextSerial = reading.nextSerial();
+    this.#serials = orSay(options.folder, () => reading.live());
+    this.#nextSerial = orSay(options.folder, () => reading.nextSerial());
     const { folder, reserveBytes = reserveBytesDefault, pagesMax, onTrouble = () => {} } = options;
     this.#writer = new WriterThread({ folder, reserveBytes, pagesMax, onTrouble });
   }
 
   /** @throws OrchError that says what to do, or an error of the system that names its path */
   static open(options: SqliteStoreOptions): SqliteStore {
-    return new SqliteStore(options, openReading(options.folder));
+    const reading = openReading(options.folder);
+    try {
+      return new SqliteStore(options, reading);
+    } catch (error) {
+      reading.close();
+      throw error;
+    }
   }
 
   recover(): Recovered {
@@ -93,7 +101,7 @@ export class SqliteStore implements Store {
   }
 
   past(limit: number) {
-    return this.#reading.past(limit);
+    return orSay(this.#options.folder, () => this.#reading.past(limit));
   }
 
   sweep(nowMs: number): Promise<void> {
@@ -101,8 +109,12 @@ export class SqliteStore implements Store {
     return this.#writer.sweep({ nowMs, endedSinceMs: keptSinceMs(this.#options, nowMs), endedMax });
   }
 
-  makeRoom(): Promise<void> {
-    return this.#writer.write({ rows: [], atMs: 0, kind: "frees" });
+  makeRoom(): boolean {
+    if (!removeReserve(reservePath(this.#options.folder))) return false;
+    this.#writer.write({ rows: [], atMs: 0, kind: "frees" }).catch(() => {
+      // The writer has heard it, which is all that this is for; a thread that is gone says so itself.
+    });
+    return true;
   }
 
   close(): Promise<void> {

@@ -39,6 +39,7 @@ const statements = {
   replica:
     "INSERT INTO replicas (pool_id, replica_id, facts) VALUES (?, ?, ?) " +
     "ON CONFLICT DO UPDATE SET facts = excluded.facts",
+  dropReplica: "DELETE FROM replicas WHERE pool_id = ? AND replica_id = ?",
   configure:
     "INSERT INTO configured (one, settings) VALUES (1, ?) ON CONFLICT DO UPDATE SET settings = excluded.settings",
   dropDrains: "DELETE FROM drains WHERE pool_id NOT IN (SELECT value FROM json_each(?))",

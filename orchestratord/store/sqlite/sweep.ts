@@ -33,7 +33,7 @@ export class Sweep {
       return { kind: "swept", more };
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
-      return { kind: "unswept", reason: diskTrouble(error).reason };
+      return { kind: "unswept", trouble: diskTrouble(error) };
     }
   }
 

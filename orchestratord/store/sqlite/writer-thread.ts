@@ -5,10 +5,14 @@ import { AssertionError } from "node:assert/strict";
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { storageRefusal } from "../refusal.ts";
-import type { Call, Message, Reply, SweepLimits, WriterOptions } from "./messages.ts";
+import { type DiskTrouble, remedyOf } from "./disk-trouble.ts";
+import type { Call, Message, Refused, Reply, SweepLimits, WriterOptions } from "./messages.ts";
 
 export interface WriterThreadOptions extends WriterOptions {
-  /** The thread has ended by itself: a bug, after which nothing is kept any more. */
+  /**
+   * A bug: the thread has ended by itself, and nothing is kept any more; or, told once, a call was refused
+   * for what it says.
+   */
   readonly onTrouble: (error: Error) => void;
 }
 
@@ -35,6 +39,7 @@ export class WriterThread {
   #sent: readonly Waiting[] | Sweeping | undefined;
   #closing: Closing | undefined;
   #broken: AssertionError | undefined;
+  #hasToldBug = false;
 
   constructor({ onTrouble, ...workerData }: WriterThreadOptions) {
     this.#onTrouble = onTrouble;
@@ -119,16 +124,32 @@ export class WriterThread {
   #heard(reply: Reply): void {
     const sent = this.#sent;
     this.#sent = undefined;
-    if (reply.kind === "written") settle(sent as readonly Waiting[], reply.refused);
+    if (reply.kind === "written") this.#settle(sent as readonly Waiting[], reply.refused);
     else this.#swept(sent as Sweeping, reply);
     this.#next();
+  }
+
+  #settle(group: readonly Waiting[], refused: ReadonlyMap<number, Refused>): void {
+    for (const [at, { safe }] of group.entries()) {
+      const why = refused.get(at);
+      if (why === undefined) safe.resolve();
+      else if ("bug" in why) safe.reject(this.#bug(why.bug));
+      else safe.reject(refusalFor(why));
+    }
+  }
+
+  #bug(what: string): AssertionError {
+    const bug = new AssertionError({ message: `The store was told what it cannot keep: ${what}` });
+    if (!this.#hasToldBug) this.#onTrouble(bug);
+    this.#hasToldBug = true;
+    return bug;
   }
 
   #swept({ swept }: Sweeping, reply: Exclude<Reply, { kind: "written" }>): void {
     if (reply.kind === "swept" && reply.more) return;
     this.#sweeps.shift();
     if (reply.kind === "swept") swept.resolve();
-    else swept.reject(storageRefusal(reply.reason));
+    else swept.reject(refusalFor(reply.trouble));
   }
 
   #ended(cause: Error): void {
@@ -146,10 +167,4 @@ export class WriterThread {
   }
 }
 
-function settle(group: readonly Waiting[], refused: ReadonlyMap<number, string>): void {
-  for (const [at, { safe }] of group.entries()) {
-    const reason = refused.get(at);
-    if (reason === undefined) safe.resolve();
-    else safe.reject(storageRefusal(reason));
-  }
-}
+const refusalFor = (trouble: DiskTrouble) => storageRefusal(trouble.reason, undefined, remedyOf(trouble));
