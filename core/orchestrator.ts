@@ -13,7 +13,7 @@ import { configure } from "./configure.ts";
 import type { BudgetView, Effect } from "./effects.ts";
 import { onTime, predictWaiting } from "./estimate/outlook.ts";
 import type { Event, EventType, TimerFired } from "./events.ts";
-import type { SentTo, SessionFacts, Survived, SurvivingReplica, TaskFacts, TenantFacts } from "./facts.ts";
+import type { SentTo, SessionFacts, Survived, SurvivingReplica, TaskFacts } from "./facts.ts";
 import { assertInvariants } from "./invariants.ts";
 import { nodeDeregistered, nodeHeard, nodeRegistered, nodeSilent } from "./nodes.ts";
 import { rehomeUnseen } from "./placement/home.ts";
@@ -23,7 +23,7 @@ import { giveUpUnseen, reloadEnded, reloadRequested } from "./pools/reload.ts";
 import { replicaRemoved, replicaReported } from "./pools/replicas.ts";
 import { frozenBy } from "./pools/slo.ts";
 import { deadlineTimer, waitingIn } from "./queue/waiting.ts";
-import { recoverState, sentToOf, sessionFactsOf, taskFactsOf, tenantFactsOf } from "./recovery.ts";
+import { recoverState, sentToOf, sessionFactsOf, taskFactsOf } from "./recovery.ts";
 import {
   deleteSession,
   heldSession,
@@ -139,11 +139,6 @@ export class Orchestrator {
 
   sessionFacts(tenantId: string, sessionId: string): SessionFacts | undefined {
     return sessionFactsOf(this.#state, tenantId, sessionId);
-  }
-
-  /** Undefined for a tenant of whom nothing has to be remembered. */
-  tenantFacts(tenantId: string): TenantFacts | undefined {
-    return tenantFactsOf(this.#state, tenantId);
   }
 
   /** What a replica is taken to be, which is more than its last report while it only starts. */

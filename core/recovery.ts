@@ -228,8 +228,3 @@ export function sessionFactsOf(state: State, tenantId: string, sessionId: string
   const { serial, expiresAtMs, turns, spent } = session;
   return { tenantId, sessionId, serial, expiresAtMs, turns, spent: { ...spent } };
 }
-
-export function tenantFactsOf({ tenants }: State, tenantId: string): TenantFacts | undefined {
-  const tenant = tenants.get(tenantId);
-  return tenant === undefined ? undefined : { tenantId, spent: { ...tenant.spent } };
-}

@@ -25,10 +25,8 @@ export interface StartOptions {
   readonly config: OrchestratordConfig;
   /** Whoever runs the engines of this installation; without one no pool can change its model. */
   readonly swapper?: ModelSwapper;
-  /** What must survive; when absent a database in the data directory. */
-  readonly store?: Store;
-  /** What stands between the daemon and its store; nothing when absent. */
-  readonly aroundStore?: (store: Store) => Store;
+  /** Where lies what must survive; when absent in a database of the data directory, which `open` opens. */
+  readonly store?: (open: () => Store) => Store;
   /** Where log lines go; standard output when absent. */
   readonly writeLog?: (line: string) => void;
   /** Of every choice by chance; drawn when absent. */
@@ -74,8 +72,8 @@ async function startIn(directory: DataDirectory, options: StartOptions): Promise
     secrets: secretsOf(config),
     ...(options.writeLog !== undefined && { write: options.writeLog }),
   });
-  const { aroundStore = (opened: Store) => opened } = options;
-  const store = aroundStore(options.store ?? openStore(directory, config, log, () => clock.nowMs()));
+  const open = () => openStore(directory, config, log, () => clock.nowMs());
+  const store = options.store === undefined ? open() : options.store(open);
   const recovered = await recoveredFrom(store);
   // Time goes on from what was recorded last, wherever the wall clock has been set meanwhile.
   const clock: Clock = systemClock(recovered.nowMs);

@@ -1,16 +1,19 @@
 // orchestratord in front of fake engines, each a process: some of them one strict set, the others a
 // best-effort one. All say the same text, since they have the same facts.
 
-import { writeFileSync } from "node:fs";
+import { cpSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { PoolList } from "@llama-orch/contract";
 import { type FakeFacts, type FakeFaults, type StartedFake, spawnFake } from "@llama-orch/engines/fake";
+import { makeSmallDisk, type SmallDisk } from "@llama-orch/orchestratord/fixtures/small-disk";
 import { DaemonProcess } from "./daemon-process.ts";
 import { common, type EngineUnderTest, hardened, type Installation } from "./installation.ts";
 import { lastingPort } from "./ports.ts";
-import { makeSmallDisk, type SmallDisk, saveDisk } from "./small-disk.ts";
 import { askJson } from "./wire.ts";
+
+/** A daemon keeps 64 MiB in reserve on it, and its journal leaves as much to others. */
+const diskMegabytes = 256;
 
 export interface FakeInstallationOptions {
   /** Ours; whoever made it removes it. */
@@ -46,7 +49,7 @@ const facts: Partial<FakeFacts> = {
 export async function startFakeInstallation(options: FakeInstallationOptions): Promise<Installation> {
   const { folder, strict, loose, paced, pool } = options;
   const wanted = [...namesOf("strict", strict), ...namesOf("loose", loose)];
-  const made = options.smallDisk ? await makeSmallDisk(folder) : undefined;
+  const made = options.smallDisk ? await makeSmallDisk(folder, diskMegabytes) : undefined;
   const disk = typeof made === "object" ? made : undefined;
   const engines = await Promise.all(wanted.map(({ kind, poolId }) => FakeProcess.start(poolId, kind, paced)));
   const end = async () => {
@@ -89,7 +92,11 @@ export async function startFakeInstallation(options: FakeInstallationOptions): P
 const underTest = (disk: SmallDisk) => ({
   fill: () => disk.fill(),
   empty: () => disk.empty(),
-  save: (folder: string) => saveDisk(disk, folder),
+  /** What was on it, for a person to look into. */
+  save(folder: string): void {
+    disk.empty();
+    cpSync(disk.outside, folder, { recursive: true });
+  },
 });
 
 function namesOf(kind: FakeKind, count: number): { kind: FakeKind; poolId: string }[] {

@@ -19,7 +19,7 @@ export interface CommitDelay {
   readonly commitMs: number;
 }
 
-type AroundStore = NonNullable<Parameters<typeof startOrchestratord>[0]["aroundStore"]>;
+type SlowedStore = NonNullable<Parameters<typeof startOrchestratord>[0]["store"]>;
 
 const disk = { commitMs: 0 };
 process.on("message", ({ commitMs }: CommitDelay) => {
@@ -29,7 +29,8 @@ process.on("message", ({ commitMs }: CommitDelay) => {
 process.channel?.unref();
 
 /** Commits that come together wait together, as for one slow sync, and none overtakes another. */
-const aroundStore: AroundStore = (store) => {
+const slowed: SlowedStore = (open) => {
+  const store = open();
   let last: Promise<unknown> = Promise.resolve();
   let waiting = 0;
   const commit: typeof store.commit = async (facts) => {
@@ -52,7 +53,7 @@ const aroundStore: AroundStore = (store) => {
 
 const resolved = resolveConfig({ file: JSON.parse(readFileSync(process.argv[2] as string, "utf8")) });
 if (!resolved.ok) throw new Error(JSON.stringify(resolved.problems));
-const daemon = await startOrchestratord({ config: orchestratordConfig(resolved.config), aroundStore });
+const daemon = await startOrchestratord({ config: orchestratordConfig(resolved.config), store: slowed });
 const atOnce = new AbortController();
 let stopping: Promise<void> | undefined;
 process.on("SIGTERM", () => {

@@ -1,20 +1,21 @@
 // The facts a daemon would write down, taken from every event and what it caused, and given back after a
 // crash as a store gives them: what nobody wrote is forgotten, what is out of date comes back.
 
-import type {
-  Effect,
-  EndTask,
-  Event,
-  Orchestrator,
-  Remembered,
-  SentTo,
-  SessionFacts,
-  Settings,
-  Spent,
-  Survived,
-  SurvivingReplica,
-  SurvivingTask,
-  TaskFacts,
+import {
+  type Effect,
+  type EndTask,
+  type Event,
+  type Orchestrator,
+  type Remembered,
+  type SentTo,
+  type SessionFacts,
+  type Settings,
+  type Spent,
+  type Survived,
+  type SurvivingReplica,
+  type SurvivingTask,
+  spentBy,
+  type TaskFacts,
 } from "@llama-orch/core";
 
 /** How far the stream of a task has come. */
@@ -163,10 +164,12 @@ export class Facts {
   /** What is more than was booked before goes to the accounts. */
   #book(kept: Kept, tokensOut: number, decodeMs: number): void {
     const { reserved, task, sessionSerial } = kept.facts;
-    const tokens = Math.max(kept.booked.tokens, Math.min(tokensOut, reserved.tokens));
-    const timeMs = Math.max(kept.booked.timeMs, Math.min(decodeMs, reserved.timeMs));
-    const perToken = this.#settings?.session.costPerToken ?? 0;
-    const spent = { tokens, timeMs, cost: Math.min(tokens * perToken, reserved.cost) };
+    const delivered = {
+      reserved,
+      tokensOut: Math.max(kept.booked.tokens, tokensOut),
+      decodeMs: Math.max(kept.booked.timeMs, decodeMs),
+    };
+    const spent = spentBy(delivered, this.#settings?.session.costPerToken ?? 0);
     const { tenantId, sessionId } = task;
     this.#tenants.set(tenantId, plus(this.#tenants.get(tenantId) ?? nothing, spent, kept.booked));
     const key = `${tenantId}/${sessionId}`;
