@@ -2,9 +2,10 @@
 // idempotent ones, a connection of its own for every stream, and no credential in any error. What an answer
 // means is the adapter's business.
 
+import { validateHeaderValue } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
 import { Pool } from "undici";
-import { failureOf, type HttpFailure, httpFailure } from "./http-failure.ts";
+import { failureOf, type HttpFailure, type HttpFailureKind, httpFailure } from "./http-failure.ts";
 import { HttpStream } from "./http-stream.ts";
 import { redactor } from "./redact.ts";
 import { isRetriedStatus, pauseMs, seededRandom } from "./retry.ts";
@@ -24,8 +25,21 @@ export interface HttpClientOptions {
   /** Of the jitter between retries. */
   readonly seed: number;
   readonly limits?: Partial<Record<keyof typeof httpLimits, number>>;
+  /** Told before the pause of each retry. */
+  readonly onRetry?: ((retry: Retry) => void) | undefined;
   /** How a pause is made; tests make none. */
   readonly wait?: (ms: number, signal: AbortSignal) => Promise<void>;
+}
+
+/** A plain call that failed and is made again. */
+export interface Retry {
+  /** Method and path. */
+  readonly call: string;
+  /** 1 for the first. */
+  readonly retry: number;
+  readonly waitMs: number;
+  /** The status of the answer, or how the call failed before there was one. */
+  readonly why: number | HttpFailureKind;
 }
 
 export interface PlainCall {
@@ -44,26 +58,32 @@ export interface PlainAnswer {
 
 export class HttpClient {
   readonly redact: (text: string) => string;
+  readonly #server: URL;
   readonly #origin: string;
   readonly #prefix: string;
   readonly #pool: Pool;
   readonly #headers: Record<string, string>;
+  readonly #headerLines: string;
   readonly #random: () => number;
   readonly #limits: Record<keyof typeof httpLimits, number>;
+  readonly #onRetry: (retry: Retry) => void;
   readonly #wait: (ms: number, signal: AbortSignal) => Promise<void>;
 
   constructor(options: HttpClientOptions) {
-    const { origin, pathname } = new URL(options.url);
+    this.#server = new URL(options.url);
+    const { origin, pathname } = this.#server;
     this.#origin = origin;
     this.#prefix = pathname.replace(/\/+$/, "");
     this.#limits = { ...httpLimits, ...options.limits };
     this.#random = seededRandom(options.seed);
+    this.#onRetry = options.onRetry ?? (() => {});
     this.#wait = options.wait ?? ((ms, signal) => pause(ms, undefined, { signal }));
     this.redact = redactor(options.apiKey === undefined ? [] : [options.apiKey]);
     this.#headers = {
       "content-type": "application/json",
       ...(options.apiKey !== undefined && { authorization: `Bearer ${options.apiKey}` }),
     };
+    this.#headerLines = Object.entries(this.#headers).map(headerLine).join("");
     this.#pool = new Pool(origin, {
       connections: this.#limits.idlePerOrigin,
       connect: { timeout: this.#limits.connectMs },
@@ -87,6 +107,8 @@ export class HttpClient {
         if ("failure" in outcome) throw outcome.failure;
         return outcome;
       }
+      const why = "failure" in outcome ? outcome.failure.kind : outcome.status;
+      this.#onRetry({ call: `${call.method} ${call.path}`, retry: retry + 1, waitMs, why });
       await this.#wait(waitMs, signal).catch((error: unknown) => {
         throw signal.aborted ? signal.reason : error;
       });
@@ -97,9 +119,9 @@ export class HttpClient {
   open(path: string, body: unknown, firstByteMs: number, signal: AbortSignal): Promise<HttpStream> {
     return HttpStream.open(
       {
-        origin: this.#origin,
+        server: this.#server,
         path: this.#prefix + path,
-        headers: this.#headers,
+        headerLines: this.#headerLines,
         body: JSON.stringify(body),
         connectMs: Math.min(this.#limits.connectMs, firstByteMs),
         firstByteMs,
@@ -152,6 +174,12 @@ export class HttpClient {
       clearTimeout(timer);
     }
   }
+}
+
+/** @throws Error for a value that would end its line */
+function headerLine([name, value]: readonly [string, string]): string {
+  validateHeaderValue(name, value);
+  return `${name}: ${value}\r\n`;
 }
 
 /** An answer that was too late or too large would be so again. */

@@ -1,17 +1,19 @@
 // One answer that is read while it is written, on a connection of its own: engines close it behind a stream,
 // whatever their headers say, so it never comes from the pool. What arrives with one read of the socket comes
-// out in one piece. Closing, aborting and running out of time destroy the socket at once. It asks with Node's
-// own client: one call on a fresh connection costs two thirds of what a client with a pool takes for it.
+// out in one piece. Closing, aborting and running out of time destroy the socket at once. It writes to the
+// socket itself, since a client for many calls on many connections costs more than all else about one call.
 
-import { request as ask, type ClientRequest, type IncomingMessage } from "node:http";
 import { connect, isIP, type Socket } from "node:net";
 import { connect as connectSecurely } from "node:tls";
+import { AnswerReader } from "./answer-reader.ts";
 import { failureOf, httpFailure } from "./http-failure.ts";
 
 export interface StreamCall {
-  readonly origin: string;
+  /** Its origin is what is asked. */
+  readonly server: URL;
   readonly path: string;
-  readonly headers: Record<string, string>;
+  /** Each with its end. */
+  readonly headerLines: string;
   readonly body: string;
   readonly connectMs: number;
   /** From here to the first byte of the answer, connecting included. */
@@ -22,13 +24,15 @@ export interface StreamCall {
 const unreadBytesMax = 1 << 20;
 
 export class HttpStream implements AsyncIterable<Uint8Array> {
-  status = 0;
   readonly #where: string;
   readonly #signal: AbortSignal;
   readonly #onAbort: () => void;
   readonly #started = Promise.withResolvers<void>();
-  #request: ClientRequest | undefined;
-  #answer: IncomingMessage | undefined;
+  readonly #answer = new AnswerReader((piece) => {
+    this.#unread.push(piece);
+    this.#unreadBytes += piece.length;
+  });
+  readonly #socket: Socket;
   #unread: Buffer[] = [];
   #unreadBytes = 0;
   #done = false;
@@ -48,12 +52,17 @@ export class HttpStream implements AsyncIterable<Uint8Array> {
   }
 
   private constructor(call: StreamCall, signal: AbortSignal) {
-    this.#where = `${call.origin}${call.path}`;
+    this.#where = `${call.server.origin}${call.path}`;
     this.#signal = signal;
     this.#onAbort = () => this.#end(signal.reason);
     signal.addEventListener("abort", this.#onAbort, { once: true });
     this.expectWithin(call.firstByteMs);
-    this.#request = this.#send(call);
+    this.#socket = this.#connect(call.server, call.connectMs);
+    this.#socket.write(requestText(call));
+  }
+
+  get status(): number {
+    return this.#answer.status;
   }
 
   /**
@@ -76,7 +85,7 @@ export class HttpStream implements AsyncIterable<Uint8Array> {
           const bytes = this.#unread.length === 1 ? first : Buffer.concat(this.#unread, this.#unreadBytes);
           this.#unread = [];
           this.#unreadBytes = 0;
-          if (this.#answer?.isPaused()) this.#answer.resume();
+          if (this.#socket.isPaused()) this.#socket.resume();
           yield bytes;
         } else if (this.#failure !== undefined) {
           throw this.#failure;
@@ -109,25 +118,6 @@ export class HttpStream implements AsyncIterable<Uint8Array> {
     this.#end(undefined);
   }
 
-  #send({ origin, path, headers, body, connectMs }: StreamCall): ClientRequest {
-    const url = new URL(origin);
-    const framing = { host: url.host, "content-length": Buffer.byteLength(body), connection: "close" };
-    const request = ask({
-      method: "POST",
-      path,
-      headers: { ...headers, ...framing },
-      // Without an agent: nothing about this connection is worth remembering.
-      createConnection: () => this.#connect(url, connectMs),
-    });
-    request.on("response", (answer) => this.#take(answer));
-    request.on("error", (error) => this.#fail(error));
-    request.on("close", () => {
-      if (this.status === 0) this.close();
-    });
-    request.end(body);
-    return request;
-  }
-
   #connect({ protocol, hostname, port }: URL, timeout: number): Socket {
     const isSecure = protocol === "https:";
     // An IPv6 address has brackets in a URL alone.
@@ -139,22 +129,28 @@ export class HttpStream implements AsyncIterable<Uint8Array> {
       this.#end(httpFailure("connect_timeout", this.#where, `${timeout} ms`));
     });
     socket.once(isSecure ? "secureConnect" : "connect", () => socket.setTimeout(0));
+    socket.on("data", (bytes: Buffer) => this.#take(bytes));
+    socket.on("end", () => this.#read(() => this.#answer.end()));
+    socket.on("error", (error) => this.#fail(error));
+    socket.on("close", () => this.#fail(new Error("it was closed")));
     return socket;
   }
 
-  #take(answer: IncomingMessage): void {
-    this.#answer = answer;
-    this.status = answer.statusCode as number;
-    answer.on("data", (chunk: Buffer) => {
-      if (this.#done) return;
-      this.#unread.push(chunk);
-      this.#unreadBytes += chunk.length;
-      if (this.#unreadBytes > unreadBytesMax) answer.pause();
-      this.#notify();
-    });
-    answer.on("end", () => this.#end(undefined));
-    answer.on("error", (error) => this.#fail(error));
-    this.#started.resolve();
+  #take(bytes: Buffer): void {
+    if (this.#done) return;
+    this.#read(() => this.#answer.read(bytes));
+    if (this.#unreadBytes > unreadBytesMax) this.#socket.pause();
+    this.#notify();
+  }
+
+  #read(read: () => void): void {
+    try {
+      read();
+    } catch (error) {
+      this.#fail(error as Error);
+    }
+    if (this.status !== 0) this.#started.resolve();
+    if (this.#answer.isOver) this.close();
   }
 
   /** What breaks after the end is no failure, and not worth an error. */
@@ -173,7 +169,7 @@ export class HttpStream implements AsyncIterable<Uint8Array> {
     // A close before the head of the answer is a failure for whoever waits for it.
     if (this.status === 0) this.#started.reject(failure ?? httpFailure("reset", this.#where));
     this.#notify();
-    this.#request?.destroy();
+    this.#socket.destroy();
   }
 
   #notify(): void {
@@ -204,4 +200,9 @@ export class HttpStream implements AsyncIterable<Uint8Array> {
   #leftMs(): number {
     return this.#limitMs - (performance.now() - this.#since);
   }
+}
+
+function requestText({ server, path, headerLines, body }: StreamCall): string {
+  const framing = `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n`;
+  return `POST ${path} HTTP/1.1\r\nhost: ${server.host}\r\n${headerLines}${framing}\r\n${body}`;
 }
