@@ -36,11 +36,12 @@ export type Sampling = Static<typeof Sampling>;
 /** Sampling with nothing left open; `json_schema` alone may be absent, which means free text. */
 export type ResolvedSampling = Required<Omit<Sampling, "json_schema">> & Pick<Sampling, "json_schema">;
 
-const neutral = { repeat_penalty: 1, presence_penalty: 0, frequency_penalty: 0, stop: [] as string[] };
+const noPenalties = { presence_penalty: 0, repeat_penalty: 1, stop: [] as string[] };
 
+/** Their fields are in the order of a canonical text, since every transcript ends with them. */
 export const samplerProfiles = {
-  default: { temperature: 0.8, top_k: 40, top_p: 0.95, min_p: 0.05, ...neutral },
-  greedy: { temperature: 0, top_k: 0, top_p: 1, min_p: 0, ...neutral },
+  default: { frequency_penalty: 0, min_p: 0.05, ...noPenalties, temperature: 0.8, top_k: 40, top_p: 0.95 },
+  greedy: { frequency_penalty: 0, min_p: 0, ...noPenalties, temperature: 0, top_k: 0, top_p: 1 },
 } as const satisfies Record<string, ResolvedSampling>;
 
 export const SamplerProfile = Type.Enum(Object.keys(samplerProfiles) as (keyof typeof samplerProfiles)[]);

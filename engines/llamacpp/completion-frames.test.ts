@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import fc from "fast-check";
 import { faulty } from "../adapter.conformance.ts";
 import type { EngineFrame } from "../adapter.ts";
 import { readEvents } from "../sse.ts";
@@ -117,6 +118,43 @@ test("each way to end has its word", () => {
   assert.equal(why({ stop_type: "limit" }), "limit");
   assert.equal(why({ stop_type: "limit", truncated: true }), "context_full");
   assert.throws(() => why({ stop_type: "none" }), faulty({ kind: "lost", reason: "reset" }));
+});
+
+/** As llama-server writes it, of JSON texts. */
+const written = (content: string, id: string, predicted: string) =>
+  `{"index":0,"content":${content},"tokens":[${id}],"stop":false,"id_slot":-1,"tokens_predicted":${predicted},"tokens_evaluated":9}`;
+
+test("a token is what JSON says, whether its frame is written as usual or in another way", () => {
+  const text = fc.oneof(fc.string({ unit: "binary" }), fc.string());
+  const count = fc.nat(2 ** 31 - 1);
+  const property = fc.property(text, count, count, (content, id, predicted) => {
+    const usual = written(JSON.stringify(content), String(id), String(predicted));
+    const other = JSON.stringify(Object.fromEntries(Object.entries(JSON.parse(usual)).reverse()));
+    assert.deepEqual(new CompletionFrames(asIs).read([usual]), new CompletionFrames(asIs).read([other]));
+  });
+  fc.assert(property, { numRuns: 500 });
+});
+
+test("a frame that is written as usual but for a byte is no JSON, or its numbers are none", () => {
+  const wrong = [
+    written('"a', "1", "1"),
+    written('"a\n"', "1", "1"),
+    written('"\\"', "1", "1"),
+    written('"a"', "01", "1"),
+    written('"a"', "1.5", "1"),
+    written('"a"', "", "-1"),
+    written('"a"', "1", "01"),
+    written('"a"', "1", "2147483648"),
+    written('"a"', "2147483648", "1"),
+    `${written('"a"', "1", "1")}}`,
+  ];
+  for (const event of wrong) {
+    assert.throws(
+      () => new CompletionFrames(asIs).read([event]),
+      faulty({ kind: "lost", reason: "reset" }),
+      event,
+    );
+  }
 });
 
 test("an error in the stream, and a frame that cannot be read, are faults", () => {

@@ -50,7 +50,7 @@ export class CompletionFrames {
   read(events: readonly string[]): ReadFrames {
     const frames: EngineFrame[] = [];
     for (const event of events) {
-      const frame = this.#parse(event);
+      const frame = plainToken(event) ?? this.#parse(event);
       if (frame.stop === true) return this.#finish(frame, frames);
       if (frame.prompt_progress === undefined) this.#take(frame, event, frames);
     }
@@ -112,6 +112,23 @@ export class CompletionFrames {
     const end: AttemptEnd = { why: whyOf(frame), promptTokens, cachedTokens, prefillMs, decodeMs };
     return { frames, tokens: predicted, end, ...(heldIds?.length && { heldIds }) };
   }
+}
+
+const number = String.raw`(?:0|[1-9]\d{0,9})`;
+const tokenFrame = new RegExp(
+  String.raw`^\{"index":${number},"content":"([^"\\\x00-\x1f]*)","tokens":\[(${number})\],"stop":false,` +
+    String.raw`"id_slot":-?${number},"tokens_predicted":(${number}),"tokens_evaluated":${number}\}$`,
+);
+
+/**
+ * The frame of one token, its text without escapes, as llama-server writes it: what JSON.parse would find, in
+ * a third of the time, and nothing takes more of it. Undefined for every other event.
+ */
+function plainToken(event: string): WireFrame | undefined {
+  const found = tokenFrame.exec(event);
+  if (found === null) return undefined;
+  const [, content, id, predicted] = found;
+  return { content, tokens: [Number(id)], tokens_predicted: Number(predicted) };
 }
 
 const areIds = (tokens: unknown): tokens is number[] => Array.isArray(tokens) && tokens.every(isCount);

@@ -1,8 +1,8 @@
 // Whole lives of tasks, one after the other on each connection: hand in, follow, read to the end.
 
-import { Agent, request } from "node:http";
 import { performance } from "node:perf_hooks";
 import { taskBody } from "./daemon.ts";
+import { getRequest, Line, postRequest } from "./line.ts";
 
 export interface LivesOptions {
   readonly url: string;
@@ -19,34 +19,18 @@ export interface Lives {
 const tokens = 16;
 
 export async function live({ url, name, count, connections }: LivesOptions): Promise<Lives> {
-  const agent = new Agent({ keepAlive: true, maxSockets: connections });
   let next = 0;
   const startMs = performance.now();
   const one = async (): Promise<void> => {
+    const line = await Line.open(url);
     for (let n = next++; n < count; n = next++) {
       const id = `${name}-${n}`;
-      await ask(agent, `${url}/v1/tasks`, taskBody(id, tokens));
-      const stream = await ask(agent, `${url}/v1/tasks/${id}/stream`);
-      if (!stream.includes(`"tokens_out":${tokens}`))
-        throw new Error(`Task ${id} ended differently:\n${stream}`);
+      await line.ask(postRequest(url, "/v1/tasks", taskBody(id, tokens)));
+      const { text } = await line.ask(getRequest(url, `/v1/tasks/${id}/stream`));
+      if (!text.includes(`"tokens_out":${tokens}`)) throw new Error(`Task ${id} ended differently:\n${text}`);
     }
+    line.close();
   };
   await Promise.all(Array.from({ length: connections }, one));
-  agent.destroy();
   return { perS: (1000 * count) / (performance.now() - startMs) };
-}
-
-function ask(agent: Agent, url: string, body?: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const headers =
-      body === undefined ? {} : { "Content-Type": "application/json", "Content-Length": body.length };
-    const sent = request(url, { agent, method: body === undefined ? "GET" : "POST", headers }, (response) => {
-      const chunks: Buffer[] = [];
-      response.on("data", (chunk: Buffer) => chunks.push(chunk));
-      response.on("end", () => resolve(Buffer.concat(chunks).toString()));
-      response.on("error", reject);
-    });
-    sent.on("error", reject);
-    sent.end(body);
-  });
 }

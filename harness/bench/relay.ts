@@ -5,7 +5,8 @@ import type { Figure } from "@llama-orch/contract";
 import { type StartedFake, spawnFake } from "@llama-orch/engines/fake";
 import { type Daemon, startDaemon, taskBody } from "./daemon.ts";
 import { atLeast, atMost, type BenchResult, middle, round, shareAtLeast } from "./figure.ts";
-import { percentile, postRequest, sendLoad } from "./http-load.ts";
+import { percentile, sendLoad } from "./http-load.ts";
+import { postRequest } from "./line.ts";
 import { type Program, startProgram } from "./process.ts";
 import { readStream } from "./stream-load.ts";
 

@@ -5,7 +5,8 @@ import { get, type IncomingMessage } from "node:http";
 import type { Figure } from "@llama-orch/contract";
 import { type Daemon, startDaemon, taskBody } from "./daemon.ts";
 import { atMost, type BenchResult, round } from "./figure.ts";
-import { percentile, postRequest, sendLoad } from "./http-load.ts";
+import { percentile, sendLoad } from "./http-load.ts";
+import { postRequest } from "./line.ts";
 
 const few = 1000;
 const many = 10_000;

@@ -3,7 +3,6 @@
 // one write and one sync for all. The index is in memory, with a row of a few words for each transcript, and
 // is made anew at every start. Files are only dropped, when nothing in them is kept any more.
 
-import { hash } from "node:crypto";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { namesIn, syncFolder } from "./folder.ts";
@@ -267,7 +266,7 @@ export class TranscriptLog {
   }
 }
 
-/** Sixteen bytes for what would be a hundred, since the index has one for every transcript. */
+/** Sixteen bytes of the digest for what would be seventy, since the index has one for every transcript. */
 function keyOf(tenantId: string, id: string): string {
-  return hash("sha256", `${tenantId}/${id}`, "buffer").toString("latin1", 0, 16);
+  return `${Buffer.from(id.slice("sha256:".length, "sha256:".length + 32), "hex").toString("latin1")} ${tenantId}`;
 }

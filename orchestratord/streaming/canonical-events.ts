@@ -6,31 +6,39 @@ import { canonicalJson } from "@llama-orch/contract";
 
 /** Frames that we wrote ourselves as the events of a transcript, a comma behind each. */
 export function canonicalEvents(text: string, atMs: number): string {
+  const tokenTail = `,"ts_ms":${atMs},"type":"token"},`;
   let events = "";
   for (let at = 0; at < text.length; ) {
     const eventAt = text.startsWith("id: ", at) ? text.indexOf("\n", at) + 1 : at;
-    const dataAt = text.indexOf("\n", eventAt) + 1 + "data: ".length;
+    const isToken = text.startsWith(tokenHead, eventAt);
+    const dataAt = isToken ? eventAt + tokenHead.length : text.indexOf("\n", eventAt) + "\ndata: ".length;
     const dataEnd = text.indexOf("\n", dataAt);
-    const event = text.slice(eventAt + "event: ".length, dataAt - 1 - "data: ".length);
-    const data =
-      event === "token"
-        ? canonicalToken(text, dataAt, dataEnd)
-        : canonicalJson(JSON.parse(text.slice(dataAt, dataEnd)));
-    events += `${eventText(event, data, atMs)},`;
+    if (!isToken) {
+      const event = text.slice(eventAt + "event: ".length, dataAt - "\ndata: ".length);
+      events += `${eventText(event, canonicalJson(JSON.parse(text.slice(dataAt, dataEnd))), atMs)},`;
+    } else if (text.charCodeAt(dataEnd - 2) === bracket) {
+      events += `{"data":${canonicalBatch(text, dataAt, dataEnd)}${tokenTail}`;
+    } else {
+      // The id begins with the index, so that its end in the data is known without looking for it.
+      const index = text.slice(at + "id: ".length, eventAt - "-01234567\n".length);
+      const textEnd = dataEnd - index.length - ',"i":}'.length;
+      events += `{"data":{"i":${index},"t":${text.slice(dataAt + '{"t":'.length, textEnd)}}${tokenTail}`;
+    }
     at = dataEnd + 2;
   }
   return events;
 }
+
+const tokenHead = "event: token\ndata: ";
 
 /** One event of a transcript; `data` is canonical JSON. */
 export function eventText(type: string, data: string, atMs: number): string {
   return `{"data":${data},"ts_ms":${atMs},"type":"${type}"}`;
 }
 
-/** What `pieceText` and `batchText` wrote, its keys in the other order. */
-function canonicalToken(text: string, from: number, to: number): string {
+/** What `batchText` wrote of several tokens, the keys in the other order. */
+function canonicalBatch(text: string, from: number, to: number): string {
   const head = turned(text, from);
-  if (head.end + "}".length === to) return `{${head.fields}}`;
   let batch = "";
   for (let at = head.end + ',"batch":['.length; at < to - "]}".length; ) {
     const piece = turned(text, at);
@@ -64,4 +72,5 @@ function stringEnd(text: string, at: number): number {
 }
 
 const backslash = 92;
+const bracket = 93;
 const isDigit = (code: number): boolean => code >= 48 && code <= 57;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { frames, parser } from "@llama-orch/contract";
+import { frames, frameText, parser } from "@llama-orch/contract";
+import fc from "fast-check";
 import { errorFrame, metricsFrame } from "./fixtures/stage.ts";
 import { batchText, frameData, piecesOf, plainMetrics, readFrames, tokenText } from "./frame-text.ts";
 
@@ -41,6 +42,25 @@ test("a token frame has the form of the contract and reads back as it was writte
   ]);
   assert.equal(second?.end, text.length);
   for (const frame of [first, second]) assert.doesNotThrow(() => parser(frames.token)(frame?.data));
+});
+
+test("a token frame is the contract's text of its JSON, whatever its token is", () => {
+  const text = fc.oneof(
+    fc.string({ unit: "binary" }),
+    fc.string(),
+    fc.constantFrom('"', "\\", "\x1f", "\x7f", "\u2028"),
+  );
+  const property = fc.property(text, fc.nat(), (t, i) => {
+    const data = JSON.stringify({ t, i });
+    assert.equal(tokenText(i, t, "01234567"), frameText("token", data, `${i}-01234567`));
+    const batch = [
+      { t, i },
+      { t, i: i + 1 },
+    ];
+    const whole = JSON.stringify({ t, i, batch });
+    assert.equal(batchText(batch, "01234567"), frameText("token", whole, `${i + 1}-01234567`));
+  });
+  fc.assert(property, { numRuns: 500 });
 });
 
 test("what is not verbose is the frame without human text and preparation", () => {

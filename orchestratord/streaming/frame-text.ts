@@ -19,9 +19,12 @@ export function frameData(event: FrameName, frame: object): string {
   return `{${fields.join(",")}}`;
 }
 
-/** `text` is well formed: JSON would write a lone surrogate as an escape that the digest does not mean. */
+/**
+ * `text` is well formed: JSON would write a lone surrogate as an escape that the digest does not mean. It is
+ * `frameText` of `pieceText` in one template: the strings between took a quarter of the time.
+ */
 export function tokenText(index: number, text: string, digest: string): string {
-  return frameText("token", pieceText(text, index), `${index}-${digest}`);
+  return `id: ${index}-${digest}\nevent: token\ndata: {"t":${jsonText(text)},"i":${index}}\n\n`;
 }
 
 /** Several tokens in one frame; its id is that of the last one. */
@@ -33,7 +36,21 @@ export function batchText(pieces: readonly Piece[], digest: string): string {
   return frameText("token", `${head},"batch":[${batch}]}`, `${first.i + others.length}-${digest}`);
 }
 
-const pieceText = (text: string, index: number): string => `{"t":${JSON.stringify(text)},"i":${index}}`;
+const pieceText = (text: string, index: number): string => `{"t":${jsonText(text)},"i":${index}}`;
+
+const jsonText = (text: string): string => (isPlain(text) ? `"${text}"` : JSON.stringify(text));
+
+/** JSON escapes nothing in it. So it is with most tokens, and seeing it takes a quarter of JSON.stringify. */
+function isPlain(text: string): boolean {
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code < 0x20 || code === quote || code === backslash) return false;
+  }
+  return true;
+}
+
+const quote = 34;
+const backslash = 92;
 
 export interface ReadFrame {
   readonly event: FrameName;

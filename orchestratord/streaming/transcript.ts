@@ -75,21 +75,22 @@ function metadataOf(
   { jobId, task, placed, outcome, samplerProfile, sampling }: Told,
   body: TaskBody = {},
 ): Metadata {
+  // In the order of its text, which is written faster so.
   return {
-    job_id: jobId,
+    decode_time_ms: outcome?.decodeMs ?? 0,
     engine: task.engine,
     engine_version: placed?.engineVersion ?? null,
+    ...(outcome?.kind === "failed" && { error: outcome.code }),
+    job_id: jobId,
+    ...(placed?.modelDigest !== undefined && { model_digest: placed.modelDigest }),
+    model_ref: task.modelRef,
     pool_id: placed?.poolId ?? null,
     replica_id: placed?.replicaId ?? null,
+    request: requestOf(task, body),
     sampler_profile_version: samplerProfile,
-    model_ref: task.modelRef,
-    ...(placed?.modelDigest !== undefined && { model_digest: placed.modelDigest }),
-    seed: task.seed,
     sampling,
-    request: { ...requestOf(task), ...redactedBody(body) },
+    seed: task.seed,
     tokens_out: outcome?.tokensOut ?? 0,
-    decode_time_ms: outcome?.decodeMs ?? 0,
-    ...(outcome?.kind === "failed" && { error: outcome.code }),
   };
 }
 
@@ -148,49 +149,44 @@ function write(stream: TaskStream, event: FrameName, data: Event["data"], transc
   }
 }
 
-/** The fields as they were parsed, with the defaults that were filled in. */
-function requestOf(task: Task): Request {
+/** The fields as they were parsed, with the defaults that were filled in, in the order of their text. */
+function requestOf(task: Task, { inputs, messages, prompt, query }: TaskBody): Request {
   return {
-    task_id: task.taskId,
-    session_id: task.sessionId,
-    workload: task.workload,
-    model_ref: task.modelRef,
-    engine: task.engine,
     ctx: task.ctx,
-    priority: task.priority,
-    max_tokens: task.maxTokens,
     deadline_ms: task.deadlineMs,
-    seed: task.seed,
     ...(task.determinism !== undefined && { determinism: task.determinism }),
-    ...(task.samplerProfile !== undefined && { sampler_profile_version: task.samplerProfile }),
-    sampling: task.sampling,
+    engine: task.engine,
     ...(task.expectedTokens !== undefined && { expected_tokens: task.expectedTokens }),
+    ...(inputs !== undefined && { inputs: inputs.map(redact) }),
     kv_hint: task.kvHint,
-    tenant_id: task.tenantId,
+    max_tokens: task.maxTokens,
+    ...(messages !== undefined && {
+      messages: messages.map(({ role, content }) => ({ content: redact(content), role })),
+    }),
+    model_ref: task.modelRef,
     override: task.override,
     placement: placementOf(task.placement),
+    priority: task.priority,
+    ...(prompt !== undefined && { prompt: redact(prompt) }),
+    ...(query !== undefined && { query: redact(query) }),
+    ...(task.samplerProfile !== undefined && { sampler_profile_version: task.samplerProfile }),
+    sampling: task.sampling,
+    seed: task.seed,
+    session_id: task.sessionId,
+    task_id: task.taskId,
+    tenant_id: task.tenantId,
+    workload: task.workload,
   };
 }
 
 function placementOf(placement: Placement): NonNullable<Request["placement"]> {
   return {
+    allow_fallback: placement.allowFallback,
+    avoid_pools: [...placement.avoidPools],
     mode: placement.mode,
     ...(placement.pinPoolId !== undefined && { pin_pool_id: placement.pinPoolId }),
     prefer_pools: [...placement.preferPools],
-    avoid_pools: [...placement.avoidPools],
     ...(placement.requireDeviceMask !== undefined && { require_device_mask: placement.requireDeviceMask }),
-    allow_fallback: placement.allowFallback,
-  };
-}
-
-function redactedBody({ prompt, messages, query, inputs }: TaskBody): Partial<Request> {
-  return {
-    ...(prompt !== undefined && { prompt: redact(prompt) }),
-    ...(messages !== undefined && {
-      messages: messages.map(({ role, content }) => ({ role, content: redact(content) })),
-    }),
-    ...(query !== undefined && { query: redact(query) }),
-    ...(inputs !== undefined && { inputs: inputs.map(redact) }),
   };
 }
 

@@ -39,7 +39,7 @@ test("a process that is killed in the middle of its commits loses nothing that w
   assert.ok(ends > 100, `${ends} ends`);
 });
 
-test("what is told while a group is written is the next group", async (t) => {
+test("what is told in one turn is a group, and what is told while it is written is the next one", async (t) => {
   const store = onDisk(t).open();
   let turns = 0;
   let isOver = false;
@@ -47,16 +47,19 @@ test("what is told while a group is written is the next group", async (t) => {
     for (; !isOver; turns++) await turn();
   })();
   const settled = new Map<number, number>();
-  const jobs = Array.from({ length: 200 }, (_, n) => `j${n}`);
-  await Promise.all(
-    jobs.map(async (jobId) => {
-      await store.commit([admitted(jobId, { taskId: jobId })]);
-      settled.set(turns, (settled.get(turns) ?? 0) + 1);
-    }),
-  );
+  const tell = async (jobId: string) => {
+    await store.commit([admitted(jobId, { taskId: jobId })]);
+    settled.set(turns, (settled.get(turns) ?? 0) + 1);
+  };
+  const first = Array.from({ length: 50 }, (_, n) => tell(`j${n}`));
+  await turn();
+  const told = [...first, ...Array.from({ length: 150 }, (_, n) => tell(`k${n}`))];
+  await turn();
+  told.push(tell("last"));
+  await Promise.all(told);
   isOver = true;
   await counting;
-  assert.deepEqual([...settled.values()], [1, 199]);
+  assert.deepEqual([...settled.values()], [50, 151]);
 });
 
 test("a disk that takes its time holds up neither the process nor its questions", async (t) => {

@@ -1,5 +1,6 @@
-// The other end of the thread that writes: it is given one message at a time, and whatever comes while that
-// is on its way is the next group, one message and one sync for all. Order is kept.
+// The other end of the thread that writes: it is given one message at a time, and whatever comes in one turn
+// of the loop, or while a message is on its way, is one group: one message and one sync for all. Order is
+// kept.
 
 import { AssertionError } from "node:assert/strict";
 import { once } from "node:events";
@@ -37,6 +38,8 @@ export class WriterThread {
   readonly #sweeps: Sweeping[] = [];
   /** What the message that is on its way was for. */
   #sent: readonly Waiting[] | Sweeping | undefined;
+  /** Something is to be sent when this turn is over. */
+  #isGathering = false;
   #closing: Closing | undefined;
   #broken: AssertionError | undefined;
   #hasToldBug = false;
@@ -87,8 +90,18 @@ export class WriterThread {
     else onSafe();
   }
 
+  /** A message costs ten times what a call in it does, so it waits for what else this turn brings. */
   #next(): void {
-    if (this.#sent !== undefined || this.#broken !== undefined) return;
+    if (this.#sent !== undefined || this.#isGathering) return;
+    this.#isGathering = true;
+    setImmediate(() => {
+      this.#isGathering = false;
+      this.#sendNext();
+    });
+  }
+
+  #sendNext(): void {
+    if (this.#broken !== undefined) return;
     if (this.#waiting.length > 0) {
       const group = this.#waiting;
       this.#waiting = [];
