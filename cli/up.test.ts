@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { LogRecord, parser } from "@llama-orch/contract";
 import { selfSigned } from "@llama-orch/orchestratord/fixtures/self-signed";
 import { createClient } from "@llama-orch/sdk";
 import { Interrupted } from "./failure.ts";
@@ -108,7 +109,7 @@ test("an address of another machine, a taken port and a missing certificate are 
 });
 
 test("up serves the demo model and leaves no process behind after Ctrl-C", async (t) => {
-  const { child, line, closed } = startUp(t, "--json");
+  const { child, dataDir, line, closed } = startUp(t, "--json");
   const { urls, pids } = JSON.parse(await line);
   assert.equal(pids.llorch, child.pid);
   assert.equal(Object.keys(pids).length, 3, "itself and two replicas");
@@ -126,6 +127,9 @@ test("up serves the demo model and leaves no process behind after Ctrl-C", async
   for (const pid of Object.values<number>(pids)) {
     assert.throws(() => process.kill(pid, 0), { code: "ESRCH" }, `process ${pid} still runs`);
   }
+  const lines = readFileSync(join(dataDir, "up.log"), "utf8").trimEnd().split("\n");
+  const records = lines.map((each) => parser(LogRecord)(JSON.parse(each)));
+  assert.deepEqual([...new Set(records.map(({ service }) => service))], ["orchestratord", "pool-managerd"]);
 });
 
 test("a configuration that is wrong is refused with every problem and exit code 2", async (t) => {

@@ -13,9 +13,10 @@ import {
   resolveConfig,
 } from "@llama-orch/contract";
 import type { ModelSwapper, RunningOrchestratord } from "@llama-orch/orchestratord";
-import type { Replicas } from "@llama-orch/pool-managerd";
+import type { LogLine, Replicas } from "@llama-orch/pool-managerd";
 import { engineEnvironment } from "./engine-environment.ts";
 import { exitCodes, Refusal } from "./failure.ts";
+import manifest from "./package.json" with { type: "json" };
 import { StartBoard } from "./start-board.ts";
 import { type Installation, isTakenPort, type StartInstallation, type UpWish } from "./up-command.ts";
 
@@ -72,7 +73,8 @@ export function installationStarter(variables: Variables): StartInstallation {
         machine: { hasNvidiaDriver },
         env: engineEnvironment(variables),
         seed: Math.floor(Math.random() * 2 ** 32),
-        log: (line) => log.write(JSON.stringify({ service: "pool-managerd", ...line })),
+        log: (line) => log.write(lineOf(line)),
+        activeLeases: (poolId) => leasesOf(orchestratord, poolId),
         announce(announcement) {
           board.take(announcement, wish);
           orchestratord.announce(announcement);
@@ -85,6 +87,17 @@ export function installationStarter(variables: Variables): StartInstallation {
       throw error;
     }
   };
+}
+
+/** As the orchestrator's own lines begin, which go to the same file. */
+function lineOf({ level, ...fields }: LogLine): string {
+  const timestamp = new Date().toISOString();
+  return JSON.stringify({ level, timestamp, service: "pool-managerd", version: manifest.version, ...fields });
+}
+
+function leasesOf(orchestratord: RunningOrchestratord, poolId: string): number {
+  const pool = orchestratord.pools().pools.find(({ pool_id }) => pool_id === poolId);
+  return pool?.health.metrics.active_leases ?? 0;
 }
 
 /** Where engines and log lines go: the terminal is for the person who typed `up`. */

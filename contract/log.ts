@@ -82,7 +82,7 @@ const poolFields = {
 const optional = <F extends Record<string, Type.TSchema>>(fields: F) =>
   Type.Partial(Type.Object(fields)).properties;
 
-/** The last line of a task names every field; what is not known is null there. */
+/** The last line of a task, and those of an engine process, name every field; what is not known is null. */
 type Unknowable<F extends Record<string, Type.TSchema>> = {
   [K in keyof F]: Type.TOptional<Type.TUnion<[F[K], Type.TNull]>>;
 };
@@ -107,7 +107,7 @@ export const LogRecord = Type.Object(
     ...unknowable(taskFields),
     ...optional(decisionFields),
     ...optional(policyFields),
-    ...optional(poolFields),
+    ...unknowable(poolFields),
     details: Type.Optional(open),
   },
   { title: "LogRecord", additionalProperties: false },

@@ -175,7 +175,7 @@ export const metricTable = {
     labels: ["tenant", "priority"],
     by: orchestrator,
     required: true,
-    says: "Share of dispatched cost over the last minute, 0 to 1.",
+    says: "Share of dispatched cost, fading over a minute, 0 to 1.",
   },
   deadlines_met_ratio: {
     type: "gauge",

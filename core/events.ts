@@ -51,9 +51,14 @@ export interface TaskSubmitted extends At {
   readonly fingerprint: string;
   /** Who calls: the credential's fingerprint, else the address. */
   readonly client: string;
-  /** Length of the rendered prompt, and its tokens where the engine had to count them. */
+  /**
+   * Length of the rendered prompt, and its tokens where the engine had to count them. Of several inputs those
+   * of the longest, since each has a context to itself.
+   */
   readonly promptBytes: number;
   readonly promptTokens?: number;
+  /** Of several inputs what all of them are to an engine, at most or about; absent where there is but one. */
+  readonly allTokens?: number;
   readonly bodyBytes: number;
   /** KV cache and scratch memory the task will need, where that can be told. */
   readonly memoryBytes?: number;

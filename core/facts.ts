@@ -19,6 +19,8 @@ export interface TaskFacts {
   readonly bodyBytes: number;
   readonly memoryBytes: number;
   readonly promptTokens: number;
+  /** Of several inputs those of the longest: each has a context to itself. Absent where there is but one. */
+  readonly longestTokens?: number;
   readonly outputTokens: number;
   readonly reserved: Reservation;
   readonly extensions: readonly string[];

@@ -204,6 +204,7 @@ export function taskFactsOf(live: Live): TaskFacts {
     bodyBytes: live.bodyBytes,
     memoryBytes: live.memoryBytes,
     promptTokens: live.promptTokens,
+    ...(live.longestTokens !== live.promptTokens && { longestTokens: live.longestTokens }),
     outputTokens: live.outputTokens,
     reserved: live.reserved,
     extensions: live.extensions,

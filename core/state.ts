@@ -92,6 +92,8 @@ export interface Live extends FairItem, ModelNeeds {
   readonly submittedAtMs: number;
   readonly bodyBytes: number;
   readonly memoryBytes: number;
+  /** Of its inputs, each of which has a context to itself; `promptTokens` are those of them all. */
+  readonly longestTokens: number;
   readonly reserved: Reservation;
   readonly tenant: Tenant;
   /** That it is a turn of; undefined where that was deleted before a restart. */

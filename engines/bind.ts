@@ -4,14 +4,18 @@
 import type { EngineKind } from "@llama-orch/contract";
 import type { Adapter, EngineAddress } from "./adapter.ts";
 import { refused } from "./fault.ts";
+import type { Retry } from "./http/http-client.ts";
 import { llamacppAdapter } from "./llamacpp/adapter.ts";
 
 export * from "./adapter.ts";
 export * from "./fault.ts";
+export type { Retry } from "./http/http-client.ts";
 
 export interface AdapterOptions {
   /** Of the jitter between retries of plain calls. */
   readonly seed: number;
+  /** Told of each plain call that is made again. */
+  readonly onRetry?: (retry: Retry) => void;
 }
 
 /** @throws EngineError for an engine whose wire this release does not speak */

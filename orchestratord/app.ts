@@ -13,6 +13,8 @@ import { bindAdapter, type EngineAddress } from "@llama-orch/engines/adapter";
 import type { Application } from "./application.ts";
 import type { Artifacts } from "./artifacts/artifacts.ts";
 import { guarded } from "./artifacts/guarded.ts";
+import { keepingOf } from "./artifacts/inventory.ts";
+import { MemoryArtifacts } from "./artifacts/memory.ts";
 import { Attempts } from "./attempts.ts";
 import type { Clock } from "./clock.ts";
 import { Drains } from "./drains.ts";
@@ -41,6 +43,7 @@ import { Submissions } from "./submissions.ts";
 import type { TaskRecord } from "./task-record.ts";
 import { taskViews } from "./task-views.ts";
 import { Tasks } from "./tasks.ts";
+import { retryTeller } from "./telemetry/engine-log.ts";
 import type { Log } from "./telemetry/log.ts";
 import type { Narrator } from "./telemetry/narration.ts";
 import { Telemetry } from "./telemetry/telemetry.ts";
@@ -55,7 +58,8 @@ export interface AppOptions {
   readonly store: Store;
   /** What the store had when it was opened. */
   readonly recovered: Recovered;
-  readonly artifacts: Artifacts;
+  /** Absent: in memory, for as long as the app is there. */
+  readonly artifacts?: Artifacts;
   /** @param makeRoom gives back room that is held on the disk; false where there was none */
   readonly segments: (makeRoom: () => boolean) => Segments;
   /** Begins with the state as it is now. */
@@ -81,8 +85,11 @@ export interface App {
   close(): Promise<void>;
 }
 
-export function createApp(options: AppOptions): App {
-  const { config, clock, artifacts } = options;
+type Equipped = AppOptions & { readonly artifacts: Artifacts };
+
+export function createApp(given: AppOptions): App {
+  const { config, clock, artifacts = new MemoryArtifacts({ keeping: keepingOf(config) }) } = given;
+  const options: Equipped = { ...given, artifacts };
   const parts = assemble(options, () => external);
   const { store, segments } = parts;
   const { loop, directory, attempts, endings } = parts;
@@ -140,7 +147,7 @@ export function createApp(options: AppOptions): App {
 type Parts = ReturnType<typeof assemble>;
 
 /** Every part, each handed what it needs, around the loop that they all report into. */
-function assemble(options: AppOptions, external: () => ExternalWatch) {
+function assemble(options: Equipped, external: () => ExternalWatch) {
   const { config, clock } = options;
   const base = foundation(options, () => loop);
   const { core, tasks, telemetry, store, recorder, post, replays, streams, journal } = base;
@@ -170,14 +177,15 @@ function assemble(options: AppOptions, external: () => ExternalWatch) {
 }
 
 /** What everything else stands on. */
-function foundation(options: AppOptions, loop: () => Loop) {
+function foundation(options: Equipped, loop: () => Loop) {
   const { config, clock, artifacts, seed, recovered } = options;
   const core = Orchestrator.recover(recovered, seed);
   const segments = options.segments(() => store.makeRoom());
   const journal = options.journal(core);
   const tasks = new Tasks(config.retention.idempotency_ms, options.store.past(pastMax));
   const telemetry = new Telemetry({ ...options, core, tasks });
-  const bind = (address: EngineAddress) => bindAdapter(address, { seed });
+  const onRetry = (address: EngineAddress) => retryTeller(options.log, address);
+  const bind = (address: EngineAddress) => bindAdapter(address, { seed, onRetry: onRetry(address) });
   const post: Loop["post"] = (happening) => loop().post(happening);
   const onFull = (full: boolean, reason: string) => {
     telemetry.storage(full, reason);
@@ -219,7 +227,7 @@ interface Later {
 
 /** Whoever does what the core wants. */
 function performingParts(
-  { config, clock, artifacts, swapper, log }: AppOptions,
+  { config, clock, artifacts, swapper, log }: Equipped,
   { core, journal, tasks, telemetry, post, store, recorder, directory, streams }: Foundation,
   { loop, external }: Later,
 ) {
@@ -269,7 +277,7 @@ function bugEnder(log: Log, journal: Journal, telemetry: Telemetry) {
 }
 
 /** What HTTP may ask, answered by the parts. */
-function applicationOf({ clock, artifacts }: AppOptions, parts: Parts): Application {
+function applicationOf({ clock, artifacts }: Equipped, parts: Parts): Application {
   const { store, core, tasks, loop, submissions, followings, reloads, telemetry, shown, drains } = parts;
   const requirePool = (poolId: string): void => {
     if (core.state.pools.has(poolId)) return;

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { OrchestratordConfig, PoolList, ReplicaAnnouncement } from "@llama-orch/contract";
 import { type App, createApp } from "./app.ts";
 import { FileArtifacts } from "./artifacts/files.ts";
+import { keepingOf } from "./artifacts/inventory.ts";
 import { MemoryArtifacts } from "./artifacts/memory.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { type DataDirectory, takeDataDirectory } from "./data-directory.ts";
@@ -238,14 +239,6 @@ async function withinPatience(done: Promise<void>, clock: Clock, ms: number, atO
   await Promise.race([done, over]);
   timer.cancel();
   atOnce.removeEventListener("abort", giveUp);
-}
-
-function keepingOf({ retention }: OrchestratordConfig) {
-  return {
-    transcriptsMs: retention.transcripts_ms,
-    transcriptsBytes: retention.transcripts_bytes,
-    uploadsBytes: retention.uploads_bytes,
-  };
 }
 
 function httpLog(log: Log): HttpLog {

@@ -58,7 +58,7 @@ export class Submissions {
       defaultSeed: request.seed ?? seedOf(request.task_id),
     });
     const body = bodyOf(request);
-    const { promptBytes, promptTokens } = await this.#options.counter.measure(task, body);
+    const size = await this.#options.counter.measure(task, body);
     const remembered = await this.#remembered(task);
     const fingerprint = fingerprintOf(task, body);
     const reply = this.#decide({ jobId: randomUUID(), task, body, caller, fingerprint }, (submission) => ({
@@ -67,8 +67,7 @@ export class Submissions {
       task,
       fingerprint,
       client: caller.client,
-      promptBytes,
-      ...(promptTokens !== undefined && { promptTokens }),
+      ...size,
       bodyBytes,
       extensions: extensionsOf(task),
       ...(remembered !== undefined && { remembered }),

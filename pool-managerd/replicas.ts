@@ -24,6 +24,8 @@ export interface ReplicasOptions {
   /** Called with every change of a replica, synchronously and in order. */
   readonly announce: (announcement: ReplicaAnnouncement) => void;
   readonly log: Log;
+  /** Attempts that run on a pool now, as whoever gives them out counts them; absent: nobody gives out any. */
+  readonly activeLeases?: (poolId: string) => number;
   /** Of the spread of restart delays. */
   readonly seed: number;
   readonly availableBytes?: () => number;
@@ -47,13 +49,14 @@ export interface Replicas {
 export async function startReplicas(options: ReplicasOptions): Promise<Replicas> {
   assert(isMainThread, "Engines die with the thread that starts them, so only the main thread may.");
   const { clock = systemClock, times = contractTimes, log, env, folder } = options;
+  const { activeLeases = () => 0 } = options;
   const files = await ProcessFiles.open(folder, clock, log);
   const binding = await findParentBinding();
   if (binding === undefined) {
     const human = "There is no setpriv of util-linux here; engines may outlive a crash until the next start.";
     log({ level: "warn", event: "engine_unbound", human });
   }
-  const surroundings: Surroundings = { clock, times, files, env, binding, log };
+  const surroundings: Surroundings = { clock, times, files, env, binding, log, activeLeases };
   const pools = new Map(options.pools.map((pool) => [pool.id, superviseOf(options, surroundings, pool)]));
   const killAll = () => files.killAll();
   process.on("exit", killAll);

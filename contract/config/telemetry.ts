@@ -17,7 +17,11 @@ export const Telemetry = section(
     otlp_endpoint: optional(HttpUrl, "Where traces are sent with OTLP; none are sent when absent."),
     otlp_narration: setting(Type.Boolean(), false, "Whether narration goes along as span attributes."),
     metrics_port: optional(positive(65_535), "One more port that serves the metrics, usually 9090 or 9091."),
-    share_window_ms: setting(ms(1000, 3_600_000), 60_000, "The window of the admission_share gauge."),
+    share_window_ms: setting(
+      ms(1000, 3_600_000),
+      60_000,
+      "The window of the admission_share gauge, over which a cost fades to 1/e.",
+    ),
     deadlines_window_ms: setting(
       ms(1000, 86_400_000),
       300_000,

@@ -33,6 +33,7 @@ export interface Admission {
   /** Speaks for all pools of the model in what is counted per client or tenant, not per pool. */
   readonly lead: Pool;
   readonly promptTokens: number;
+  readonly longestTokens: number;
   readonly outputTokens: number;
 }
 
@@ -111,7 +112,8 @@ function findPlace(
   session: Session | undefined,
 ): Admission | Refusal {
   const { task } = event;
-  const promptTokens = promptTokensOf(event);
+  const longestTokens = promptTokensOf(event);
+  const promptTokens = event.allTokens ?? longestTokens;
   const outputTokens = Math.min(task.expectedTokens ?? task.maxTokens, task.maxTokens) || 1;
   const shed = shedMs(core, task.priority);
   if (shed > 0) {
@@ -120,14 +122,15 @@ function findPlace(
   }
   const { extensions, quant, computeCapability } = modelNeeds(event);
   const memoryBytes = event.memoryBytes ?? 0;
-  const needs = { promptTokens, outputTokens, memoryBytes, extensions, quant, computeCapability };
+  const tokens = { promptTokens, longestTokens, outputTokens };
+  const needs = { ...tokens, memoryBytes, extensions, quant, computeCapability };
   const targets = wished(targetsFor(core, task, pools, needs), event.verdict);
   if (targets.length === 0) return noPool(core, event, pools, needs);
   const place = choose(core, event, targets, outputTokens);
   if ("code" in place) return place;
   const lead = pools[0] as Pool;
   const { target, room } = place;
-  return { target, room, reservation, session, lead, promptTokens, outputTokens };
+  return { target, room, reservation, session, lead, ...tokens };
 }
 
 /**

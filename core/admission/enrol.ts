@@ -19,7 +19,7 @@ export function enrol(state: State, facts: TaskFacts, tenant: Tenant, session: S
 }
 
 function liveOf(facts: TaskFacts, tenant: Tenant, session: Session | undefined): Live {
-  const { jobId, task, promptTokens, outputTokens, extensions } = facts;
+  const { jobId, task, promptTokens, longestTokens = promptTokens, outputTokens, extensions } = facts;
   const quant = facts.quant ?? undefined;
   const computeCapability = facts.computeCapability ?? undefined;
   return {
@@ -50,6 +50,7 @@ function liveOf(facts: TaskFacts, tenant: Tenant, session: Session | undefined):
     priority: task.priority,
     cost: promptTokens + outputTokens,
     promptTokens,
+    longestTokens,
     outputTokens,
     lane: laneOf(task, { extensions, quant, computeCapability }),
     digest: facts.digest,

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { recover } from "../fixtures/restart.ts";
 import { only, pool, settings, World } from "../fixtures/world.ts";
 import type { Answer } from "../outcome.ts";
 
@@ -178,4 +179,29 @@ test("admission tells the pool, the position and the predicted start, and what i
   );
   world.replica("big", "r");
   assert.deepEqual(only(world.submit("b"), "AcceptTask")[0]?.answer.preparation, []);
+});
+
+test("of several inputs the longest must fit the context, all are charged and foretold, after a restart as well", () => {
+  const many = { promptTokens: 4000, allTokens: 400_000 };
+  const startBehind = (fields: object) => {
+    const world = new World();
+    for (const promptTokens of [1000, 2000, 1000, 2000]) {
+      world.submit(`known-${world.nowMs}`, {}, { promptTokens });
+      world.end(`known-${world.nowMs}`, { promptTokens, prefillMs: promptTokens });
+      world.pass(1);
+    }
+    world.submit("ahead", {}, { promptTokens: 4000, ...fields });
+    return { world, startMs: only(world.submit("behind"), "AcceptTask")[0]?.answer.predictedStartMs ?? 0 };
+  };
+  const { world, startMs } = startBehind(many);
+  assert.ok(startMs > 90 * startBehind({}).startMs, `It is to start in ${startMs} ms.`);
+  const liveOf = (name: string) => world.orchestrator.state.jobs.get(`job-${name}`);
+  assert.equal(liveOf("ahead")?.place?.kind, "running");
+  const { cost, promptTokens, longestTokens } = liveOf("ahead") ?? assert.fail();
+  assert.deepEqual([cost, promptTokens, longestTokens], [400_010, 400_000, 4000]);
+  world.submit("waits", {}, many);
+  recover(world);
+  const again = liveOf("waits") ?? assert.fail();
+  assert.deepEqual([again.cost, again.promptTokens, again.longestTokens], [400_010, 400_000, 4000]);
+  assert.equal(again.place?.kind, "waiting");
 });

@@ -87,7 +87,7 @@ function setsOf({ sets }: State, { expire: expired, evict }: RoomPlan): ReplicaS
 
 function factsOf(core: Core, event: TaskSubmitted, admission: Admission, session: Session): TaskFacts {
   const { task, jobId } = event;
-  const { target, promptTokens, outputTokens, reservation } = admission;
+  const { target, promptTokens, longestTokens, outputTokens, reservation } = admission;
   const { key } = target.set;
   const { extensions, quant, computeCapability } = modelNeeds(event);
   return {
@@ -105,6 +105,7 @@ function factsOf(core: Core, event: TaskSubmitted, admission: Admission, session
     bodyBytes: event.bodyBytes,
     memoryBytes: event.memoryBytes ?? 0,
     promptTokens,
+    longestTokens,
     outputTokens,
     reserved: reservation,
     extensions,

@@ -11,6 +11,7 @@ import { comingInMs, type Readiness, readinessOf } from "../pools/readiness.ts";
 import type { Core, Pool, Replica, ReplicaSet, State } from "../state.ts";
 
 export interface Needs extends Work, ModelNeeds {
+  readonly longestTokens: number;
   readonly memoryBytes: number;
 }
 
@@ -64,7 +65,7 @@ function targetsIn(core: Core, task: Task, pools: readonly Pool[], needs: Needs)
 function mayTake({ state, nowMs }: Core, pool: Pool, replica: Replica, task: Task, needs: Needs): boolean {
   const { facts } = replica;
   if (!isUp(state, pool, replica) && comingInMs(nowMs, replica) >= limits.startingReplicaMs) return false;
-  if (facts.ctxMax < ctxNeeded(task, needs.promptTokens)) return false;
+  if (facts.ctxMax < ctxNeeded(task, needs.longestTokens)) return false;
   if (!mayHold(state, pool, replica, needs.memoryBytes)) return false;
   return has(needs, facts);
 }

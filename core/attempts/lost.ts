@@ -50,10 +50,12 @@ export function lose(
   if (blameless.has(reason)) {
     forgetTrial(pool.breaker, live.jobId);
   } else {
+    const saysNothing =
+      failedElsewhere(live, replica) || notThePool.has(reason) || isDoubted(core.nowMs, replica);
     live.faults++;
     live.faultsByReplica ??= new Map();
     live.faultsByReplica.set(replica.key, (live.faultsByReplica.get(replica.key) ?? 0) + 1);
-    if (notThePool.has(reason) || isDoubted(core.nowMs, replica)) forgetTrial(pool.breaker, live.jobId);
+    if (saysNothing) forgetTrial(pool.breaker, live.jobId);
     else noteFault(core, pool, live.jobId);
   }
   if (doubtful.has(reason)) doubt(core, replica);
@@ -69,6 +71,14 @@ export function lose(
   }
   returnHome(core, live, reason);
 }
+
+/** What fails on one replica after another may be at fault itself: that shall close no pool to all others. */
+function failedElsewhere({ faultsByReplica }: Live, { key }: Replica): boolean {
+  for (const other of faultsByReplica?.keys() ?? none) if (other !== key) return true;
+  return false;
+}
+
+const none: readonly string[] = [];
 
 /** Undefined where going on exactly is impossible. */
 function resumeOf(live: Live, preempted: boolean, continuable: boolean): Resume | undefined {

@@ -8,13 +8,13 @@ import type { Live, Pool, Replica, ReplicaSet, State } from "../state.ts";
 import type { Candidate, ModelNeeds, Requirements } from "./feasible.ts";
 
 /** What of a task decides where it may run; one that is not admitted yet has lost nothing anywhere. */
-type Wanting = Pick<Live, "task" | "promptTokens" | "memoryBytes" | "faultsByReplica" | keyof ModelNeeds>;
+type Wanting = Pick<Live, "task" | "longestTokens" | "memoryBytes" | "faultsByReplica" | keyof ModelNeeds>;
 
 export function requirementsOf(live: Wanting): Requirements {
   const { task, faultsByReplica } = live;
   const { placement } = task;
   return {
-    ctx: ctxNeeded(task, live.promptTokens),
+    ctx: ctxNeeded(task, live.longestTokens),
     memoryBytes: live.memoryBytes,
     extensions: live.extensions,
     quant: live.quant,
@@ -34,8 +34,8 @@ export function requirementsOf(live: Wanting): Requirements {
 const none: readonly string[] = [];
 
 /** The context asked for, else as much as prompt and output may take. */
-export function ctxNeeded({ ctx, maxTokens }: Task, promptTokens: number): number {
-  return ctx === 0 ? promptTokens + maxTokens : ctx;
+export function ctxNeeded({ ctx, maxTokens }: Task, longestTokens: number): number {
+  return ctx === 0 ? longestTokens + maxTokens : ctx;
 }
 
 /** Tasks with equal lanes may run in the same places. Most tasks have no wish and share one lane. */

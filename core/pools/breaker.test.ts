@@ -36,6 +36,47 @@ test("so many faults in a row open the breaker of a pool: nothing is sent and ne
   assert.equal(refused?.details.retry_after_ms, 10_000);
 });
 
+/** Two replicas; one task may fail on both and then on one of them again. */
+function fragilePair(threshold: number): World {
+  const world = new World({ settings: settings({ pools: [pool({ breaker: { ...breaker, threshold } })] }) });
+  world.replica("p", "r1");
+  return world;
+}
+
+test("a task that fails on one replica after another counts once: it may be at fault itself", () => {
+  const world = fragilePair(3);
+  for (const id of ["bad0", "bad1"]) {
+    world.submit(id);
+    world.lose(id);
+    world.lose(id);
+    world.pass(1000);
+    world.lose(id);
+    assert.equal(world.outcome(id)?.kind, "failed");
+    world.pass(1000);
+  }
+  assert.equal(notes(world, "breaker-opened").length, 0);
+  world.submit("bad2");
+  world.lose("bad2");
+  assert.equal(notes(world, "breaker-opened").length, 1);
+});
+
+test("such a task shows nothing as a trial, either, and another may try", () => {
+  const world = fragilePair(1);
+  world.submit("bad");
+  world.lose("bad");
+  world.replica("p", world.attempts("bad")[0]?.replicaId ?? "", { status: "failed" });
+  world.pass(10_000);
+  assert.equal(world.attempts("bad").length, 2);
+  world.submit("good");
+  world.lose("bad");
+  world.pass(1000);
+  world.lose("bad");
+  world.pass(1000);
+  assert.equal(notes(world, "breaker-opened").length, 1);
+  world.end("good");
+  assert.equal(notes(world, "breaker-closed").length, 1);
+});
+
 test("a task that succeeds ends the row of faults", () => {
   const world = fragile({ slots: 2 });
   for (const id of ["a", "b", "c", "d", "e", "f"]) world.submit(id);

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
 import { type AddressInfo, createServer as createNetServer } from "node:net";
 import { test } from "node:test";
-import { HttpClient, type HttpClientOptions } from "./http-client.ts";
+import { HttpClient, type HttpClientOptions, type Retry } from "./http-client.ts";
 import type { HttpFailure } from "./http-failure.ts";
 
 const signal = () => AbortSignal.timeout(10_000);
@@ -52,6 +52,34 @@ test("an idempotent call is tried four times with growing room for jitter, any o
     await client.call({ ...get, idempotent: false }, signal());
     assert.equal(calls, 5);
   });
+});
+
+test("before each retry it is told which call, how often, after how long and why; a last failure is none", async () => {
+  const told: Retry[] = [];
+  const statuses = [503, 429, 200];
+  await serving(
+    (request, response) => {
+      if (request.url === "/broken") request.socket.destroy();
+      else response.writeHead(statuses.shift() ?? 500).end();
+    },
+    async (client, _url, waited) => {
+      await client.call(get, signal());
+      await assert.rejects(client.call({ ...get, path: "/broken" }, signal()), failing("reset"));
+      const what = told.map(({ call, retry, why }) => [call, retry, why]);
+      assert.deepEqual(what, [
+        ["GET /x", 1, 503],
+        ["GET /x", 2, 429],
+        ["GET /broken", 1, "reset"],
+        ["GET /broken", 2, "reset"],
+        ["GET /broken", 3, "reset"],
+      ]);
+      assert.deepEqual(
+        told.map(({ waitMs }) => waitMs),
+        waited,
+      );
+    },
+    { onRetry: (retry) => told.push(retry) },
+  );
 });
 
 test("a refusal is not asked for again, and Retry-After is honoured", async () => {

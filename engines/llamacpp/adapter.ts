@@ -12,7 +12,7 @@ import type {
   TokenBatch,
 } from "../adapter.ts";
 import { lost } from "../fault.ts";
-import { HttpClient, httpLimits, type PlainAnswer } from "../http/http-client.ts";
+import { HttpClient, httpLimits, type PlainAnswer, type Retry } from "../http/http-client.ts";
 import type { HttpStream } from "../http/http-stream.ts";
 import { readEvents } from "../sse.ts";
 import { completionBody } from "./completion-body.ts";
@@ -25,9 +25,14 @@ import { embeddingCall, rerankCall, type VectorCall } from "./vectors.ts";
 const vectorBytesMax = 128 << 20;
 const errorBytesMax = 1 << 20;
 
-export function llamacppAdapter(address: EngineAddress, options: { readonly seed: number }): Adapter {
+export interface LlamacppOptions {
+  readonly seed: number;
+  readonly onRetry?: (retry: Retry) => void;
+}
+
+export function llamacppAdapter(address: EngineAddress, { seed, onRetry }: LlamacppOptions): Adapter {
   const { url, apiKey } = address;
-  const http = new HttpClient({ url, seed: options.seed, ...(apiKey !== undefined && { apiKey }) });
+  const http = new HttpClient({ url, seed, onRetry, ...(apiKey !== undefined && { apiKey }) });
   const server: Server = { http, totalMs: httpLimits.totalMs, idempotent: true };
   return {
     health: (signal) => health(http, signal),

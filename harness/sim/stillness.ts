@@ -46,7 +46,7 @@ function isFree(
 
 function couldRun(
   { pools }: State,
-  { task, faultsByReplica, promptTokens, memoryBytes, extensions }: Live,
+  { task, faultsByReplica, longestTokens, memoryBytes, extensions }: Live,
   { key, poolId, facts }: Replica,
 ): boolean {
   const { mode, pinPoolId, preferPools, avoidPools, requireDeviceMask, allowFallback } = task.placement;
@@ -59,7 +59,7 @@ function couldRun(
   if (requireDeviceMask !== undefined && pool?.settings.deviceMask !== requireDeviceMask) return false;
   if (memoryBytes > 0 && facts.vramFreeBytes < memoryBytes + (pool?.settings.extraBytes ?? 0)) return false;
   if (extensions.length > 0) return false;
-  return (task.ctx === 0 ? promptTokens + task.maxTokens : task.ctx) <= facts.ctxMax;
+  return (task.ctx === 0 ? longestTokens + task.maxTokens : task.ctx) <= facts.ctxMax;
 }
 
 export function assertTimed({ state }: Orchestrator): void {

@@ -3,13 +3,27 @@
 
 import { createHash, type Hash, hash } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
-import { type ArtifactCreated, canonicalJson, kindOf, OrchError } from "@llama-orch/contract";
+import {
+  type ArtifactCreated,
+  canonicalJson,
+  kindOf,
+  OrchError,
+  type OrchestratordConfig,
+} from "@llama-orch/contract";
 import { type ArtifactPut, WrittenDocument } from "./artifacts.ts";
 
 export interface Keeping {
   readonly transcriptsMs: number;
   readonly transcriptsBytes: number;
   readonly uploadsBytes: number;
+}
+
+export function keepingOf({ retention }: Pick<OrchestratordConfig, "retention">): Keeping {
+  return {
+    transcriptsMs: retention.transcripts_ms,
+    transcriptsBytes: retention.transcripts_bytes,
+    uploadsBytes: retention.uploads_bytes,
+  };
 }
 
 export interface Item {

@@ -101,20 +101,6 @@ function parseJson(bytes: Buffer): unknown {
   }
 }
 
-/**
- * Reads what is left of a body that was answered already, since a connection that is closed over unread bytes
- * takes the answer with it. A sender that goes on without end is cut off.
- */
-export function discardRest(request: IncomingMessage, discardedBytesMax: number): void {
-  if (request.complete || !hasBody(request.headers)) return;
-  let bytes = 0;
-  request.on("data", (chunk: Buffer) => {
-    bytes += chunk.length;
-    if (bytes > discardedBytesMax) request.socket.destroy();
-  });
-  request.resume();
-}
-
 const noBody = () => new OrchError("INVALID_PARAMS", "The body is empty; send a JSON object.");
 
 function tooLarge(limitBytes: number): OrchError {

@@ -7,6 +7,7 @@ import type { Application } from "../application.ts";
 import type { Clock } from "../clock.ts";
 import { type AuthEntry, createGate, type Gate } from "./auth.ts";
 import { correlationIdFrom } from "./correlation.ts";
+import type { Discarding } from "./discarding.ts";
 import type { Room } from "./exchange.ts";
 import { Held } from "./held.ts";
 import type { Limits } from "./limits.ts";
@@ -54,10 +55,11 @@ export interface DispatchOptions {
   readonly limits: Limits;
   readonly routes: readonly ServedRoute[];
   readonly streams: Streams;
+  readonly discarding: Discarding;
 }
 
 export function createDispatch(options: DispatchOptions): Dispatch {
-  const { application, config, log, clock, limits, routes, streams } = options;
+  const { application, config, log, clock, limits, routes, streams, discarding } = options;
   const origin = originRule(config.network);
   const gate = createGate(config.auth, origin, log.auth);
   const held = new Held(limits);
@@ -70,6 +72,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     correlationId: correlationIdFrom(request.headers),
     crossOrigin: origin.headersFor(request.headers.origin),
     held,
+    discarding,
   });
   const fail = (wire: Wire, error: unknown) => sendError(wire, asOrchError(error, wire, log));
 

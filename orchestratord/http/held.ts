@@ -19,10 +19,6 @@ export class Held {
     this.#limits = limits;
   }
 
-  get discardedBytesMax(): number {
-    return this.#limits.discardedBytesMax;
-  }
-
   /**
    * Before the first byte is read, since afterwards it would be too late to refuse it. The last part of the
    * room is for small bodies alone: a few large ones that come slowly keep no task from being handed in.

@@ -26,6 +26,8 @@ export interface Limits {
   readonly smallRoomBytes: number;
   /** So much of a refused body is read and thrown away, so that its sender gets to read why. */
   readonly discardedBytesMax: number;
+  /** The same in time, where the connection ends with the refusal. */
+  readonly lingerMs: number;
 }
 
 const mebibyte = 1_048_576;
@@ -44,4 +46,5 @@ export const defaultLimits: Limits = {
   smallBytesMax: 65_536,
   smallRoomBytes: 32 * mebibyte,
   discardedBytesMax: 64 * mebibyte,
+  lingerMs: 30_000,
 };

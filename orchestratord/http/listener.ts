@@ -6,10 +6,11 @@ import type { AddressInfo, Socket } from "node:net";
 import { OrchError } from "@llama-orch/contract";
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import type { Clock } from "../clock.ts";
+import type { Discarding } from "./discarding.ts";
 import type { Dispatch, HttpConfig } from "./dispatch.ts";
 import type { Limits } from "./limits.ts";
 import { createNodeServer } from "./node-server.ts";
-import { answerMalformed, jsonType } from "./reply.ts";
+import { answerMalformed, jsonType, type Standing } from "./reply.ts";
 import type { ServedRoute } from "./routes.ts";
 
 export interface Registered {
@@ -31,11 +32,13 @@ export interface ListenerOptions {
   readonly config: HttpConfig;
   readonly clock: Clock;
   readonly limits: Limits;
+  readonly discarding: Discarding;
 }
 
-export function createListener({ dispatch, routes, config, clock, limits }: ListenerOptions): Listener {
+export function createListener(options: ListenerOptions): Listener {
+  const { dispatch, routes, config, clock, limits, discarding } = options;
   const registered: Registered[] = [];
-  const app = buildRouter(dispatch, (listener) => createNodeServer(config.tls, limits, listener));
+  const app = buildRouter(dispatch, discarding, (listener) => createNodeServer(config.tls, limits, listener));
   app.addHook("onRoute", ({ method, url }) => {
     registered.push({ method: String(method), path: url });
   });
@@ -68,6 +71,7 @@ export function createListener({ dispatch, routes, config, clock, limits }: List
 
 function buildRouter(
   dispatch: Dispatch,
+  discarding: Discarding,
   createNode: (listener: RequestListener) => HttpServer,
 ): FastifyInstance {
   const app = fastify({
@@ -81,7 +85,7 @@ function buildRouter(
       reply.hijack();
       dispatch.refuse(raw, reply.raw, badPath());
     },
-    clientErrorHandler: ({ code }, socket) => answerMalformed(code, socket, isBusy(socket)),
+    clientErrorHandler: ({ code }, socket) => answerMalformed(code, socket, standingOn(socket), discarding),
   });
   // Handlers read bodies themselves, after the gate; the framework hands every one of them through.
   app.removeAllContentTypeParsers();
@@ -143,9 +147,10 @@ function countOpen(server: HttpServer): { none(): Promise<void> } {
 }
 
 /** Node keeps the answer that is being written here; bytes of ours in its middle would be part of it. */
-function isBusy(socket: Socket): boolean {
+function standingOn(socket: Socket): Standing {
   const { _httpMessage: answer } = socket as Socket & { _httpMessage?: { headersSent: boolean } | null };
-  return answer?.headersSent === true;
+  if (answer === undefined || answer === null) return "none";
+  return answer.headersSent ? "begun" : "awaited";
 }
 
 const badPath = () =>

@@ -3,10 +3,10 @@
 
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Duplex } from "node:stream";
+import type { Socket } from "node:net";
 import { OrchError } from "@llama-orch/contract";
 import type { BudgetView } from "@llama-orch/core";
-import { discardRest } from "./body.ts";
+import type { Discarding } from "./discarding.ts";
 import type { Held } from "./held.ts";
 
 /** Where an answer goes, and what every answer of this request carries. */
@@ -17,6 +17,7 @@ export interface Wire {
   /** CORS headers, names and values in turn; empty for most. */
   readonly crossOrigin: readonly string[];
   readonly held: Held;
+  readonly discarding: Discarding;
 }
 
 export const jsonType = "application/json";
@@ -35,14 +36,14 @@ export function sendText(wire: Wire, status: number, type: string, body: string,
   response.writeHead(status, head);
   response.end(body);
   if (response.writableLength > 0) wire.held.untilTaken(response, bytes);
-  discardRest(request, wire.held.discardedBytesMax);
+  wire.discarding.rest(request, response);
 }
 
 export function sendNothing(wire: Wire, headers = noHeaders): void {
   const { request, response, correlationId, crossOrigin } = wire;
   response.writeHead(204, ["X-Correlation-Id", correlationId, ...headers, ...crossOrigin]);
   response.end();
-  discardRest(request, wire.held.discardedBytesMax);
+  wire.discarding.rest(request, response);
 }
 
 /** An error after the first byte can only be shown by ending the connection. */
@@ -89,9 +90,18 @@ const malformed: Readonly<Record<string, readonly [status: string, message: stri
 };
 const notHttp = ["400 Bad Request", "This is not a well-formed HTTP/1.1 request."] as const;
 
-/** Answers bytes that never became a request, where nothing else is on its way on the same connection. */
-export function answerMalformed(code: string | undefined, socket: Duplex, busy: boolean): void {
-  if (socket.writable && !busy && code !== "ECONNRESET") {
+/** Where the answer to the latest request on a connection stands. */
+export type Standing = "none" | "awaited" | "begun";
+
+/** Answers bytes that are no request, where nothing else is on its way on the same connection. */
+export function answerMalformed(
+  code: string | undefined,
+  socket: Socket,
+  answer: Standing,
+  discarding: Discarding,
+): void {
+  const told = socket.writable && answer !== "begun" && code !== "ECONNRESET";
+  if (told) {
     const [status, message] = malformed[code ?? ""] ?? notHttp;
     const body = JSON.stringify(new OrchError("INVALID_PARAMS", message).toEnvelope());
     const head = [
@@ -103,5 +113,7 @@ export function answerMalformed(code: string | undefined, socket: Duplex, busy: 
     ];
     socket.write(`${head.join("\r\n")}\r\n\r\n${body}`);
   }
-  socket.destroy();
+  // Whoever was too slow has nothing on its way, and a body that went wrong gives its room back now.
+  if (told && answer === "none" && code?.startsWith("HPE_")) discarding.close(socket);
+  else socket.destroy();
 }

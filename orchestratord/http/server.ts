@@ -3,6 +3,7 @@
 
 import type { Application } from "../application.ts";
 import type { Clock } from "../clock.ts";
+import { discarding } from "./discarding.ts";
 import { createDispatch, type HttpConfig, type HttpLog } from "./dispatch.ts";
 import { defaultLimits, type Limits } from "./limits.ts";
 import { createListener, type Registered } from "./listener.ts";
@@ -38,13 +39,9 @@ export function createServer(options: HttpServerOptions): Server {
   const { config } = options;
   const limits = { ...defaultLimits, ...options.limits };
   const streams = new Streams();
+  const shared = { ...options, limits, discarding: discarding(limits, options.clock) };
   const build = (routes: readonly ServedRoute[]) =>
-    createListener({
-      ...options,
-      dispatch: createDispatch({ ...options, limits, routes, streams }),
-      routes,
-      limits,
-    });
+    createListener({ ...shared, dispatch: createDispatch({ ...shared, routes, streams }), routes });
   const main = build(servedRoutes());
   const { host, port } = addressOf(config.auth.bind_addr);
   const metricsPort = config.telemetry.metrics_port;

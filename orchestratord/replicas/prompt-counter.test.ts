@@ -79,10 +79,26 @@ test("what a template may write around messages counts", async (t) => {
 test("of several inputs the longest must fit, behind the query, however many there are", async (t) => {
   const { adapter, measure } = await open(t);
   const ranked = { workload: "rerank", query: "four", inputs: ["two", "three", "é"] };
-  assert.equal((await measure(ranked)).promptBytes, 4 + 5);
+  assert.deepEqual(await measure(ranked), {
+    promptBytes: 4 + 5,
+    allTokens: 4 + 3 + 2 + (4 + 5 + 2) + (4 + 2 + 2),
+  });
   const many = { workload: "embedding", inputs: Array.from({ length: 2048 }, () => "x".repeat(50)) };
-  assert.deepEqual(await measure(many), { promptBytes: 50 });
+  assert.deepEqual(await measure(many), { promptBytes: 50, allTokens: 2048 * 52 });
   assert.equal(adapter.asked, 0);
+});
+
+test("where the longest input is counted, the others are taken to be as dense", async (t) => {
+  const { adapter, measure } = await open(t);
+  adapter.tokens = 20;
+  const inputs = ["x".repeat(80), "x".repeat(40), "x".repeat(10)];
+  const counted = { promptBytes: 80, promptTokens: 20, allTokens: Math.ceil((20 * (82 + 42 + 12)) / 82) };
+  assert.deepEqual(await measure({ workload: "embedding", inputs }), counted);
+  const [input] = inputs;
+  const alone = { promptBytes: 80, promptTokens: 20 };
+  assert.deepEqual(await measure({ workload: "embedding", inputs: [input] }), alone);
+  const empty = { workload: "embedding", inputs: ["", ""], max_tokens: 99 };
+  assert.deepEqual(await measure(empty), { promptBytes: 0, promptTokens: 20, allTokens: 40 });
 });
 
 test("where no engine answers there is no count, and for a model that nobody serves nobody is asked", async (t) => {

@@ -10,6 +10,11 @@ export interface PromptSize {
   readonly promptBytes: number;
   /** As the engine counts; absent where that made no difference, or where no engine answered. */
   readonly promptTokens?: number;
+  /**
+   * Of several inputs what all of them are to the engine, each behind the query: at most, by their bytes, or
+   * as dense as the longest where that was counted. Absent where there is but one.
+   */
+  readonly allTokens?: number;
 }
 
 export interface PromptCounter {
@@ -28,10 +33,18 @@ const templateBytes = { message: 64, whole: 256 };
 export function promptCounter(core: Orchestrator, directory: Directory): PromptCounter {
   return {
     async measure(task, body) {
-      const promptBytes = bytesOf(body);
-      if (promptBytes + tokensOverBytes + task.maxTokens <= ctxOf(core, task)) return { promptBytes };
-      const promptTokens = await count(core, directory, task, body);
-      return promptTokens === undefined ? { promptBytes } : { promptBytes, promptTokens };
+      const beside = bytesBeside(body);
+      const inputs = (body.inputs ?? [""]).map((input) => beside + Buffer.byteLength(input));
+      const promptBytes = inputs.reduce((longest, bytes) => Math.max(longest, bytes), beside);
+      const most = promptBytes + tokensOverBytes;
+      const fits = most + task.maxTokens <= ctxOf(core, task);
+      const promptTokens = fits ? undefined : await count(core, directory, task, body);
+      const together = inputs.reduce((sum, bytes) => sum + bytes + tokensOverBytes, 0);
+      return {
+        promptBytes,
+        ...(promptTokens !== undefined && { promptTokens }),
+        ...(inputs.length > 1 && { allTokens: Math.ceil(((promptTokens ?? most) * together) / most) }),
+      };
     },
   };
 }
@@ -62,12 +75,10 @@ function ctxOf(core: Orchestrator, task: Task): number {
   return task.ctx === 0 ? widest : Math.min(task.ctx, widest);
 }
 
-function bytesOf({ prompt, messages, query, inputs }: TaskBody): number {
+/** All that stands beside an input, or for itself. */
+function bytesBeside({ prompt, messages, query }: TaskBody): number {
   let bytes = prompt === undefined ? 0 : Buffer.byteLength(prompt);
   if (query !== undefined) bytes += Buffer.byteLength(query);
-  let longest = 0;
-  for (const input of inputs ?? []) longest = Math.max(longest, Buffer.byteLength(input));
-  bytes += longest;
   if (messages === undefined) return bytes;
   bytes += templateBytes.whole;
   for (const { role, content } of messages) {

@@ -157,8 +157,7 @@ test("shares of dispatched work add up to one, over the tenants and classes that
     "default interactive",
   ]);
   assert.ok(Math.abs(shares.reduce((sum, { value: share }) => sum + share, 0) - 1) < 1e-9);
-  assert.equal(
-    value(series, "admission_share", { tenant: "a" }),
-    value(series, "admission_share", { tenant: "b" }),
-  );
+  // Equal tasks, one a little after the other.
+  const [a, b] = ["a", "b"].map((tenant) => value(series, "admission_share", { tenant })) as [number, number];
+  assert.ok(a > 0 && Math.abs(a - b) < 0.01, `${a} ${b}`);
 });

@@ -17,6 +17,7 @@ import type { Clock } from "../clock.ts";
 import type { TaskRecord } from "../task-record.ts";
 import type { Tasks } from "../tasks.ts";
 import type { ServiceLevels, Views } from "../views.ts";
+import { AdmissionShares } from "./admission-shares.ts";
 import type { MetricRegistry } from "./registry.ts";
 import { Window } from "./window.ts";
 
@@ -38,14 +39,14 @@ export class TaskMetrics implements ServiceLevels {
   readonly #failures: Record<Priority, Window>;
   /** First-token times by replica set. */
   readonly #levels = new Map<string, Window>();
-  /** Dispatched cost by tenant and class. */
-  readonly #shares = new Map<string, Window>();
+  readonly #shares: AdmissionShares;
   /** Jobs whose current attempt goes on after a loss and has delivered nothing yet, with what was lost. */
   readonly #resuming = new Map<string, "failover" | "restart">();
 
   constructor(options: TaskMetricsOptions) {
     this.#options = options;
     const { telemetry } = options.config;
+    this.#shares = new AdmissionShares(telemetry.share_window_ms, () => options.clock.nowMs());
     this.#deadlines = this.#perClass(telemetry.deadlines_window_ms);
     this.#firstTokens = this.#perClass(telemetry.deadlines_window_ms);
     this.#failures = this.#perClass(telemetry.deadlines_window_ms);
@@ -115,23 +116,9 @@ export class TaskMetrics implements ServiceLevels {
     }
     for (const priority of Priority.enum) this.#fillLevels(priority);
     this.#fillModels();
-    this.#fillShares();
-  }
-
-  /** Anybody may name a tenant, so one that sends nothing any more makes room for others. */
-  #fillShares(): void {
-    const { registry } = this.#options;
-    this.#forgetIdleShares();
-    let all = 0;
-    for (const window of this.#shares.values()) all += window.sum;
-    for (const [key, window] of this.#shares) {
-      const [tenant = "", priority = ""] = key.split(" ");
-      registry.set("admission_share", { tenant, priority }, all === 0 ? 0 : window.sum / all);
+    for (const { tenant, priority, share } of this.#shares.now()) {
+      registry.set("admission_share", { tenant, priority }, share);
     }
-  }
-
-  #forgetIdleShares(): void {
-    for (const [key, window] of this.#shares) if (window.count === 0) this.#shares.delete(key);
   }
 
   /** A model that nobody has said anything about is active, since its pool serves it. */
@@ -208,13 +195,13 @@ export class TaskMetrics implements ServiceLevels {
   }
 
   #dispatched({ jobId, poolId, replicaId, decision, waited, resume, preempted }: DispatchAttempt): void {
-    const { tasks, registry, core, config, clock } = this.#options;
+    const { tasks, registry, core } = this.#options;
     const record = tasks.job(jobId);
     if (record === undefined) return;
     // What an earlier process ran is lost once, before this one has run anything of it.
     const lost = record.isRecovered && record.placed === undefined ? "restart" : "failover";
     if (resume !== null && !preempted) this.#resuming.set(jobId, lost);
-    const { engine, priority, tenantId, maxTokens, expectedTokens } = record.task;
+    const { engine, priority, tenantId } = record.task;
     const labels = {
       outcome: "assigned",
       pinned: String(decision.pinned),
@@ -222,15 +209,10 @@ export class TaskMetrics implements ServiceLevels {
     };
     registry.add("placement_decisions_total", labels);
     registry.set("placement_candidates_considered", {}, decision.candidatesTotal);
-    const key = `${tenantId} ${priority}`;
-    let share = this.#shares.get(key);
-    if (share === undefined && this.#shares.size >= sharesMax) this.#forgetIdleShares();
-    if (share === undefined && this.#shares.size < sharesMax) {
-      share = new Window(config.telemetry.share_window_ms, () => clock.nowMs());
-      this.#shares.set(key, share);
-    }
-    share?.add(expectedTokens ?? maxTokens);
     if (waited === null) return;
+    // A task is charged to its flow once, with the cost that the queue orders it by.
+    const cost = core.state.jobs.get(jobId)?.cost;
+    if (cost !== undefined) this.#shares.dispatched(tenantId, priority, cost);
     const engine_version = core.state.pools.get(poolId)?.replicas.get(replicaId)?.facts.engineVersion ?? null;
     const there = { engine, engine_version, pool_id: poolId, replica_id: replicaId };
     registry.add("tasks_started_total", { ...there, priority });
@@ -324,9 +306,6 @@ export class TaskMetrics implements ServiceLevels {
     }
   }
 }
-
-/** Tenants and classes whose share is followed; the label's own budget is not larger. */
-const sharesMax = 512;
 
 /** Endings of tasks that were given up for others: they count as refused. */
 const evictions = new Set<string>(["ADMISSION_REJECT", "QUEUE_FULL_DROP_LRU"]);

@@ -12,6 +12,8 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface EngineChild {
   readonly pid: number;
+  /** Aborted as soon as the process has exited; its last words may still be on their way. */
+  readonly gone: AbortSignal;
   /** Resolves when the process is gone and everything it wrote was heard. */
   readonly ended: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
   signal(name: NodeJS.Signals): void;
@@ -59,12 +61,14 @@ export async function startChild(
     // Nothing is ever written; the other side may close it as it likes.
   });
   for (const stream of [child.stdout, child.stderr]) if (stream) eachLine(stream, onLine);
-  return { pid, ended: endOf(child, pid), signal: (name) => signalGroup(pid, name) };
+  return { pid, ...endOf(child, pid), signal: (name) => signalGroup(pid, name) };
 }
 
-function endOf(child: ChildProcess, pid: number): EngineChild["ended"] {
-  return new Promise((resolve) => {
+function endOf(child: ChildProcess, pid: number): Pick<EngineChild, "gone" | "ended"> {
+  const gone = new AbortController();
+  const ended: EngineChild["ended"] = new Promise((resolve) => {
     child.once("exit", (code, signal) => {
+      gone.abort();
       // What the engine started itself goes with it.
       signalGroup(pid, "SIGKILL");
       const timer = setTimeout(heard, lastWordsMs);
@@ -77,6 +81,7 @@ function endOf(child: ChildProcess, pid: number): EngineChild["ended"] {
       }
     });
   });
+  return { gone: gone.signal, ended };
 }
 
 /** To the process and all it has started; that nobody is left to hear it is fine. */

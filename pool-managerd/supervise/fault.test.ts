@@ -15,6 +15,7 @@ test("reasons are told apart, and only exit code 0 is no reason to start it agai
     explained(killed),
     explained(killed, [], true),
     explained({ kind: "hung", polls: 3 }),
+    explained({ kind: "leaving" }),
     explained({ kind: "not_ready", withinMs: 120_000 }),
     explained({ kind: "not_started", error: new Error("spawn ENOENT") }),
     explained(failed, ["CUDA error: an illegal memory access was encountered"]),
@@ -22,7 +23,7 @@ test("reasons are told apart, and only exit code 0 is no reason to start it agai
   const firstSentences = all.map(({ lastError }) => lastError.split(". ")[0]);
   assert.equal(new Set(firstSentences).size, all.length);
   const faults = all.map(({ fault }) => fault);
-  assert.deepEqual(faults, ["crash", "crash", "host_oom", "hung", "crash", "crash", "crash"]);
+  assert.deepEqual(faults, ["crash", "crash", "host_oom", "hung", "crash", "crash", "crash", "crash"]);
   assert.ok(all.every(({ clean }) => !clean));
   assert.ok(explained({ kind: "exited", code: 0, signal: null }).clean);
 });

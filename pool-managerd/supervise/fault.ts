@@ -8,7 +8,9 @@ export type Ending =
   /** It never came to be: no model, no program, no memory for a process. */
   | { readonly kind: "not_started"; readonly error: unknown }
   | { readonly kind: "not_ready"; readonly withinMs: number }
-  | { readonly kind: "hung"; readonly polls: number };
+  | { readonly kind: "hung"; readonly polls: number }
+  /** It answers no more because it is on its way out; how it ends is not known yet. */
+  | { readonly kind: "leaving" };
 
 export interface Explained {
   readonly lastError: string;
@@ -83,6 +85,8 @@ function sentence(ending: Ending, { lines, killedForMemory }: Heard): string {
       return `health check failed: the engine was not ready within ${ending.withinMs / 1000} s and was ended.`;
     case "hung":
       return `health check failed: the engine did not answer ${ending.polls} polls in a row and was ended.`;
+    case "leaving":
+      return "The engine answers no more and is ending.";
     default:
       return ending satisfies never;
   }

@@ -194,6 +194,8 @@ export class SupervisedPool {
         poolId: pool.id,
         replicaId,
         engine: pool.engine,
+        modelRef,
+        deviceMask: pool.devices.join(","),
         engineLog: this.#log,
         breaker: new RestartBreaker(restartNumbers(pool.supervision), random),
         secrets: Object.values(pool.provisioning.env),

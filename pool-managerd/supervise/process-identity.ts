@@ -14,6 +14,15 @@ export function startOf(pid: number): string | undefined {
   return `${boot}:${fields[19]}`;
 }
 
+/** PF_EXITING of the kernel: set before anything of the process is closed, and never taken back. */
+const exitingFlag = 0x4;
+
+/** Whether the process has begun to exit: its sockets close a while before anybody hears that it is gone. */
+export function isLeaving(pid: number): boolean {
+  const fields = statFields(pid);
+  return fields !== undefined && (fields[0] === "Z" || (Number(fields[6]) & exitingFlag) !== 0);
+}
+
 /** The kernel's count of processes it killed for want of memory, or undefined where it does not tell. */
 export function memoryKills(): number | undefined {
   const count = /^oom_kill (\d+)$/m.exec(readText("/proc/vmstat") ?? "")?.[1];

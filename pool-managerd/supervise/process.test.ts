@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { ManualClock, poolConfig, provisioner, shortTimes, supervise, untilGone } from "./fixtures/place.ts";
 import { startOf } from "./process-identity.ts";
@@ -11,6 +14,12 @@ const tell = (url: string | undefined, path: string) =>
     (response) => response.text(),
     (error: unknown) => String(error),
   );
+
+/** The clock goes on, and what that set going in the world has its turn. */
+async function passed(clock: ManualClock, ms: number): Promise<void> {
+  clock.advance(ms);
+  await new Promise((resolve) => setImmediate(resolve));
+}
 
 test("a replica is starting, loading while it answers 503, and ready once health has passed [OC-POOL-3001]", async (t) => {
   const { heard } = await supervise(t, poolConfig({ model: "slow" }));
@@ -59,17 +68,69 @@ test("a crashed engine is started again as another process, and tells why it fel
   const { heard, lines } = await supervise(t, poolConfig({ supervision: quick }));
   const first = await heard.phase("ready");
   await tell(first.url, "/exit?code=7&words=CUDA+error:+device+reset");
-  const fallen = await heard.phase("backing_off");
+  const fallen = await heard.until(({ phase, url }) => phase === "backing_off" && url === undefined);
   assert.equal(fallen.epoch, first.epoch);
   assert.equal(fallen.fault, "driver_reset");
   assert.match(fallen.lastError ?? "", /exit code 7.*CUDA error: device reset/);
-  assert.equal(fallen.url, undefined);
   const second = await heard.until(({ phase, epoch }) => phase === "ready" && epoch > first.epoch);
   assert.notEqual(second.pid, first.pid);
   assert.equal(second.lastError, undefined);
   const [line] = lines.filter(({ event }) => event === "engine_restart_scheduled");
   assert.equal(line?.backoff_ms, 1);
   assert.equal(line?.error_kind, "driver_reset");
+});
+
+test("an engine that has exited is not asked any more, and is not hung while its last words are awaited", async (t) => {
+  const clock = new ManualClock();
+  const times = { ...shortTimes, readyWithinMs: Number.POSITIVE_INFINITY };
+  const { heard } = await supervise(t, poolConfig(), { clock, times });
+  while (heard.phases().at(-1) !== "ready") await passed(clock, 1);
+  const { url, pid } = await heard.phase("ready");
+  const holdsPipes = Number(await tell(url, "/leave-behind"));
+  t.after(() => process.kill(holdsPipes, "SIGKILL"));
+  const from = heard.all.length;
+  await tell(url, "/exit?code=7&words=CUDA+error:+device+reset");
+  assert.ok(await untilGone(pid as number));
+  while (heard.all.length === from) await passed(clock, shortTimes.pollMs);
+  const fallen = heard.all[from];
+  assert.deepEqual([fallen?.phase, fallen?.fault], ["backing_off", "driver_reset"]);
+  assert.match(fallen?.lastError ?? "", /exit code 7.*CUDA error: device reset/);
+});
+
+test("an engine that is falling is not hung, and tells why it fell once it has", async (t) => {
+  let pid = 0;
+  let polls = 0;
+  const health = createServer((_request, response) => {
+    response.statusCode = ++polls === 1 ? 200 : 500;
+    if (polls === 1 + shortTimes.failedPollsMax) {
+      // Nobody hears of it before the answer: the thread that would is kept here until it is so.
+      process.kill(pid, "SIGSEGV");
+      while (startOf(pid) !== undefined);
+    }
+    response.end();
+  });
+  await once(health.listen(0, "127.0.0.1"), "listening");
+  t.after(() => health.close());
+  const { port } = health.address() as AddressInfo;
+  const says = `echo listening on http://127.0.0.1:${port}; exec sleep 600`;
+  const answered = {
+    ...provisioner,
+    ensure: async (...args: Parameters<typeof provisioner.ensure>) => ({
+      ...(await provisioner.ensure(...args)),
+      command: "sh",
+      args: ["-c", says],
+      ipc: false,
+    }),
+  };
+  const { heard, lines } = await supervise(t, poolConfig({ supervision: quick }), { provisioner: answered });
+  pid = (await heard.phase("ready")).pid as number;
+  const { lastError, fault } = await heard.until(
+    ({ phase, url }) => phase === "backing_off" && url === undefined,
+  );
+  assert.equal(fault, "crash");
+  assert.match(lastError ?? "", /^The engine was ended by SIGSEGV\./);
+  assert.ok(heard.all.every((one) => one.fault !== "hung"));
+  assert.equal(lines.find(({ event }) => event === "engine_restart_scheduled")?.error_kind, "crash");
 });
 
 test("an engine that is killed from outside is named by its signal", async (t) => {

@@ -21,7 +21,7 @@
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import type { EngineKind, ReplicaAnnouncement, ReplicaFault, ReplicaPhase } from "@llama-orch/contract";
+import type { ReplicaAnnouncement, ReplicaFault, ReplicaPhase } from "@llama-orch/contract";
 import type { EngineLaunch } from "@llama-orch/engines/provision";
 import type { RestartBreaker } from "./breaker.ts";
 import { pause } from "./clock.ts";
@@ -29,26 +29,12 @@ import { type EngineChild, startChild } from "./engine-child.ts";
 import type { EngineLog } from "./engine-log.ts";
 import { cleaned, type Ending, type Explained, explain } from "./fault.ts";
 import { type Health, pollHealth } from "./health.ts";
-import type { LogLine } from "./log.ts";
-import { memoryKills } from "./process-identity.ts";
-import { type Phase, type Settled, settledIn } from "./settled.ts";
+import { fieldsOf, type LogLine, type Supervised } from "./log.ts";
+import { isLeaving, memoryKills } from "./process-identity.ts";
+import { enteredFrom, type Phase, type Settled, settledIn } from "./settled.ts";
 import type { Surroundings } from "./surroundings.ts";
 
-const enteredFrom: Readonly<Record<Phase, readonly Phase[]>> = {
-  starting: ["stopped", "failed", "backing_off"],
-  loading: ["starting"],
-  ready: ["starting", "loading", "draining"],
-  draining: ["ready"],
-  stopping: ["starting", "loading", "ready", "draining"],
-  backing_off: ["starting", "loading", "ready", "stopping"],
-  stopped: ["starting", "loading", "ready", "draining", "stopping", "backing_off", "failed"],
-  failed: ["starting", "loading", "ready", "stopping"],
-};
-
-export interface ProcessOptions extends Surroundings {
-  readonly poolId: string;
-  readonly replicaId: string;
-  readonly engine: EngineKind;
+export interface ProcessOptions extends Surroundings, Supervised {
   readonly engineLog: EngineLog;
   readonly breaker: RestartBreaker;
   /** Puts everything in place that has to be there before a process can be; called for each one. */
@@ -185,10 +171,11 @@ export class SupervisedProcess {
     const ending = await this.#process(run).catch(
       (error: unknown): Ending => ({ kind: "not_started", error }),
     );
-    run.controller.abort();
-    for (const cancel of run.timers) cancel();
+    unwatch(run);
     this.#run = undefined;
-    this.#ended(run, run.ending?.cause ?? ending);
+    // What left in any other way had gone by itself before our SIGKILL came, whatever that was for.
+    const killed = ending.kind === "exited" && ending.signal === "SIGKILL";
+    this.#ended(run, (killed ? run.ending?.cause : undefined) ?? ending);
   }
 
   async #process(run: Run): Promise<Ending> {
@@ -219,6 +206,8 @@ export class SupervisedProcess {
     const { clock, times } = this.#options;
     const late: Ending = { kind: "not_ready", withinMs: times.readyWithinMs };
     run.timers.push(clock.after(times.readyWithinMs, () => run.readyAtMs ?? this.#kill(run, child, late)));
+    // Its last words may come half a second later: they say more than polls that nobody can answer.
+    child.gone.addEventListener("abort", () => unwatch(run));
     this.#announce();
     void this.#watch(run, launch, child);
   }
@@ -259,7 +248,8 @@ export class SupervisedProcess {
     }
     run.failedPolls = health === "ready" ? 0 : run.failedPolls + 1;
     if (run.failedPolls < times.failedPollsMax) return;
-    this.#kill(run, child, { kind: "hung", polls: run.failedPolls });
+    const leaving = isLeaving(child.pid);
+    this.#kill(run, child, leaving ? { kind: "leaving" } : { kind: "hung", polls: run.failedPolls });
   }
 
   #becomeReady(run: Run): void {
@@ -274,7 +264,8 @@ export class SupervisedProcess {
 
   /** By force and at once: it does not listen. */
   #kill(run: Run, child: EngineChild, cause: Ending): void {
-    run.ending = { restart: this.#phase !== "draining", cause };
+    const isWhy = cause.kind !== "leaving";
+    run.ending = { restart: this.#phase !== "draining", ...(isWhy && { cause }) };
     this.#explain(run, cause);
     this.#enter("stopping");
     run.controller.abort();
@@ -387,10 +378,15 @@ export class SupervisedProcess {
   }
 
   #log(level: LogLine["level"], event: string, human: string, more: Partial<LogLine> = {}): void {
-    const { log, poolId, replicaId, engine } = this.#options;
-    const about = { pool_id: poolId, replica_id: replicaId, engine, restart_count: this.#restarts };
-    const why = { ...(this.#lastError !== undefined && { last_error: this.#lastError }) };
-    const kind = { ...(this.#fault !== undefined && { error_kind: this.#fault }) };
-    log({ level, event, human, ...about, ...why, ...kind, ...more });
+    const standing = { restarts: this.#restarts, engineVersion: this.#engineVersion };
+    const wrong = { lastError: this.#lastError, fault: this.#fault };
+    const about = fieldsOf(this.#options, { ...standing, ...wrong });
+    this.#options.log({ level, event, human, ...about, ...more });
   }
+}
+
+/** Nothing is asked of it any more, and nothing can be late. */
+function unwatch(run: Run): void {
+  run.controller.abort();
+  for (const cancel of run.timers) cancel();
 }

@@ -14,6 +14,8 @@ export interface Surroundings {
   readonly env: Environment;
   readonly binding: ParentBinding | undefined;
   readonly log: Log;
+  /** Attempts that run on a pool now. */
+  readonly activeLeases: (poolId: string) => number;
 }
 
 export interface SupervisionTimes {
