@@ -1,5 +1,6 @@
-// One case of the engine bench, as a process: writes poems with node-llama-cpp directly, each stream in a
-// context of its own over the same weights, and prints tokens per second. It is the bare baseline.
+// One case of the engine bench, as a process: whenever its parent asks, it writes the same poems with
+// node-llama-cpp directly, each stream in a context of its own over the same weights, and says how fast.
+// It is the bare baseline.
 
 import { parseArgs } from "node:util";
 import { getLlama, type LlamaContextSequence, LlamaLogLevel, type LlamaModel } from "node-llama-cpp";
@@ -32,20 +33,17 @@ const sequences = await Promise.all(
     return (await model.createContext({ sequences: 1, ...settings })).getSequence();
   }),
 );
-await run(1);
-const startedAt = performance.now();
-const tokens = await run(answers);
-console.log(JSON.stringify({ tokensPerS: (1000 * tokens) / (performance.now() - startedAt), tokens }));
-await llama.dispose();
+process.on("message", async () => {
+  const startedAt = performance.now();
+  const made = await Promise.all(sequences.map((sequence, stream) => write(model, sequence, stream)));
+  const tokens = made.reduce((sum, one) => sum + one, 0);
+  process.send?.({ tokens, tokensPerS: (1000 * tokens) / (performance.now() - startedAt) });
+});
+process.once("disconnect", () => llama.dispose());
 
-async function run(count: number): Promise<number> {
-  const made = await Promise.all(sequences.map((sequence, stream) => write(model, sequence, stream, count)));
-  return made.reduce((sum, one) => sum + one, 0);
-}
-
-async function write(model: LlamaModel, sequence: LlamaContextSequence, stream: number, count: number) {
+async function write(model: LlamaModel, sequence: LlamaContextSequence, stream: number) {
   let made = 0;
-  for (let at = 0; at < count; at++) {
+  for (let at = 0; at < answers; at++) {
     await sequence.clearHistory();
     const prompt = model.tokenize("Write a haiku about the moon.<|poem|>", true);
     if (model.tokens.bos !== null) prompt.unshift(model.tokens.bos);

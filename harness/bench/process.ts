@@ -51,10 +51,14 @@ function addressOf(child: ChildProcess, listening: RegExp): Promise<string> {
     const said: string[] = [];
     for (const input of [child.stdout, child.stderr]) {
       if (input === null) continue;
-      createInterface({ input }).on("line", (line) => {
+      const lines = createInterface({ input });
+      lines.on("line", (line) => {
         const found = listening.exec(line)?.[1];
-        if (found !== undefined) resolve(found);
-        else if (said.length < 50) said.push(line);
+        if (found === undefined) return void (said.length < 50 && said.push(line));
+        // What it says from now on is read and costs nothing, so that the program is what is measured.
+        lines.close();
+        input.resume();
+        resolve(found);
       });
     }
     child.once("error", reject);

@@ -13,6 +13,7 @@ import { readStream } from "./stream-load.ts";
 const streams = 4;
 const tokens = 40_000;
 const rounds = 5;
+const firstTokensOf = 8;
 const firstTokens = 300;
 /** What engines do: a few tokens in one packet when they are fast. */
 const engine = { ctx: 1_000_000, framesPerWrite: 8 } as const;
@@ -110,19 +111,25 @@ function perS(read: readonly { readonly frames: number }[], startMs: number, cou
   return (1000 * count * read.length) / tookMs;
 }
 
-/** One task after the other on an idle installation, held against the same engine asked directly. */
+/**
+ * One task after the other on an idle installation, held against the same engine asked directly. It is paced,
+ * as engines are: a stream that is over before anybody could follow it would be measured by its end.
+ */
 async function addedFirstToken(): Promise<Figure[]> {
   console.error("first tokens");
-  const daemon = await startDaemon({ engines: [{ framesPerWrite: 1 }], determinism: "strict" });
+  const daemon = await startDaemon({
+    engines: [{ framesPerWrite: 1, tokensPerSecond: 1000 }],
+    determinism: "strict",
+  });
   const [{ url: engine }] = daemon.engines as [StartedFake];
   const asked = JSON.stringify({
     prompt: "Write a haiku about the moon.",
-    n_predict: 4,
+    n_predict: firstTokensOf,
     stream: true,
     seed: 7,
   });
   const direct: number[] = [];
-  const ours: number[] = [];
+  const ours: FirstToken[] = [];
   try {
     for (let n = 0; n < firstTokens; n++) {
       direct.push((await readStream(`${engine}/completion`, asked)).firstTokenMs);
@@ -132,18 +139,27 @@ async function addedFirstToken(): Promise<Figure[]> {
     await daemon.stop();
   }
   const late = (times: readonly number[]) => times.slice(firstTokens / 3).sort((a, b) => a - b);
-  const [measured, bare] = [late(ours), late(direct)];
-  const added = (share: number) => round(percentile(measured, share) - percentile(bare, share));
+  const whole = late(ours.map(({ admittedMs, streamedMs }) => admittedMs + streamedMs));
+  const streamed = late(ours.map(({ streamedMs }) => streamedMs));
+  const added = (times: readonly number[], share: number) =>
+    round(percentile(times, share) - percentile(late(direct), share));
   return [
-    atMost(1, { name: "added first-token time, P50", value: added(0.5), unit: "ms" }),
-    atMost(5, { name: "added first-token time, P99", value: added(0.99), unit: "ms" }),
+    atMost(1, { name: "added first-token time, P50", value: added(whole, 0.5), unit: "ms" }),
+    atMost(5, { name: "added first-token time, P99", value: added(whole, 0.99), unit: "ms" }),
+    { name: "the same from the 202 on, P50", value: added(streamed, 0.5), unit: "ms" },
   ];
 }
 
-/** From the moment the task is handed in; its stream is asked for as soon as it is accepted. */
-async function firstTokenMs({ url }: Daemon, id: string): Promise<number> {
+interface FirstToken {
+  /** From handing the task in to its durable 202. */
+  readonly admittedMs: number;
+  /** From there on: its stream is asked for at once. */
+  readonly streamedMs: number;
+}
+
+async function firstTokenMs({ url }: Daemon, id: string): Promise<FirstToken> {
   const startMs = performance.now();
-  await readStream(`${url}/v1/tasks`, taskBody(id, 4));
-  const postedMs = performance.now() - startMs;
-  return postedMs + (await readStream(`${url}/v1/tasks/${id}/stream`)).firstTokenMs;
+  await readStream(`${url}/v1/tasks`, taskBody(id, firstTokensOf));
+  const admittedMs = performance.now() - startMs;
+  return { admittedMs, streamedMs: (await readStream(`${url}/v1/tasks/${id}/stream`)).firstTokenMs };
 }
