@@ -2,7 +2,7 @@
 // person can act on.
 
 import type { Static, TSchema } from "typebox";
-import { Compile } from "typebox/compile";
+import { Compile } from "typebox/schema";
 import { Settings } from "typebox/system";
 import { accepted } from "./accepted.ts";
 import type { ErrorDetails } from "./errors.ts";
@@ -21,7 +21,7 @@ export interface Parser<T> {
 
 type Json = Record<string, unknown>;
 type Validator = ReturnType<typeof Compile>;
-type Issue = ReturnType<Validator["Errors"]>[number];
+type Issue = ReturnType<Validator["Errors"]>[1][number];
 
 /**
  * Builds the parser of a schema. It is compiled at the first use, so that a daemon pays for what it serves.
@@ -50,7 +50,7 @@ function allErrors(validator: Validator, value: unknown): Issue[] {
   const { maxErrors } = Settings.Get();
   Settings.Set({ maxErrors: problemsMax });
   try {
-    return validator.Errors(value);
+    return validator.Errors(value)[1];
   } finally {
     Settings.Set({ maxErrors });
   }

@@ -2,7 +2,7 @@
 // number of unknown keys hides no wrong value, and nothing nested without end reaches code that recurses.
 
 import type { TSchema } from "typebox";
-import { Check } from "typebox/value";
+import { Check } from "typebox/schema";
 import { oneOf } from "./accepted.ts";
 import { distance } from "./distance.ts";
 import { type Problem, pathText, stepInto } from "./problem.ts";
