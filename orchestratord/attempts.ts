@@ -104,10 +104,8 @@ export class Attempts {
     const notStarted = (ending: Ending) =>
       this.#report(record, dispatch, endedBeforeStart(record, dispatch, ending));
     try {
-      // No frame before the admission is safe, and two attempts never write into one stream.
+      // Two attempts never write into one stream.
       await before;
-      const refused = await record.admitted;
-      if (refused !== undefined || record.outcome !== undefined) return notStarted({ kind: "aborted" });
       const body = await this.#bodyOf(record);
       if (record.outcome !== undefined) return notStarted({ kind: "aborted" });
       if (body === undefined) return notStarted(unreadable);
@@ -116,7 +114,6 @@ export class Attempts {
       const { engineVersion, modelDigest } = replica.props;
       record.placed = { poolId, replicaId, engineVersion, modelDigest, dispatch };
       if (this.#determinism(poolId) === "best_effort") record.stream.logFrames();
-      if (!record.stream.isStarted && !record.stream.isOver) record.stream.started(startedFrame(record));
       const continueFrom = resume === "continued" ? record.stream.idsDelivered() : undefined;
       await relay({
         adapter: replica.adapter,
@@ -134,7 +131,7 @@ export class Attempts {
         signal,
         stream: record.stream,
         dispatch,
-        written: sent,
+        written: this.#written(record, sent),
         report: (report) => this.#report(record, dispatch, report),
         onTokens: (count) => observer.delivered(record, count),
         clock,
@@ -143,6 +140,13 @@ export class Attempts {
       // Whoever relays has an ending for everything that engines and disks can do.
       onBug(error, record);
     }
+  }
+
+  /** The engine works while the disk does; readers hear nothing of it before. */
+  async #written(record: TaskRecord, sent: Promise<boolean>): Promise<boolean> {
+    if ((await record.admitted) !== undefined || !(await sent)) return false;
+    if (!record.stream.isStarted && !record.stream.isOver) record.stream.started(startedFrame(record));
+    return true;
   }
 
   #determinism(poolId: string): Determinism | undefined {
@@ -159,8 +163,9 @@ export class Attempts {
       observer.trouble("The texts of a task could not be read.", error, record);
       return undefined;
     }
+    const isRefused = body === undefined && (await record.admitted) !== undefined;
     assert(
-      body !== undefined || record.outcome !== undefined,
+      body !== undefined || isRefused || record.outcome !== undefined,
       `Task ${record.jobId} lives without its texts.`,
     );
     return body;

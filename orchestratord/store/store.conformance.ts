@@ -32,7 +32,9 @@ export function storeConformance(name: string, use: Use) {
     use(async ({ store }) => {
       const body = { prompt: "\u0000 \ud800 \u2028 \u{1f600}", inputs: ["b"] };
       assert.equal(await store.body("j1"), undefined);
-      await store.commit([admitted("j1", { body })]);
+      const told = store.commit([admitted("j1", { body })]);
+      assert.deepEqual(await store.body("j1"), body, "before it is safe");
+      await told;
       assert.deepEqual(await store.body("j1"), body);
       await store.commit([ended("j1")]);
       assert.equal(await store.body("j1"), undefined);

@@ -24,7 +24,7 @@ export interface Store {
    * @throws OrchError POOL_UNAVAILABLE (storage) when it cannot
    */
   commit(facts: readonly Fact[]): Promise<void>;
-  /** The texts of an admitted task that is not over; undefined for any other. */
+  /** The texts of a task that is not over, as soon as its admission was told; undefined for any other. */
   body(jobId: string): Promise<TaskBody | undefined>;
   /**
    * What a name was first answered, as long as a repeat gets the same answer again. Without a tenant the

@@ -1,6 +1,5 @@
-// The other end of the thread that writes: it is given one message at a time, and whatever comes in one turn
-// of the loop, or while a message is on its way, is one group: one message and one sync for all. Order is
-// kept.
+// The other end of the thread that writes: it is given one message at a time, and whatever comes while that
+// is on its way is the next group, one message and one sync for all. Order is kept.
 
 import { AssertionError } from "node:assert/strict";
 import { once } from "node:events";
@@ -38,7 +37,7 @@ export class WriterThread {
   readonly #sweeps: Sweeping[] = [];
   /** What the message that is on its way was for. */
   #sent: readonly Waiting[] | Sweeping | undefined;
-  /** Something is to be sent when this turn is over. */
+  /** What is to be sent waits for what comes with it. */
   #isGathering = false;
   #closing: Closing | undefined;
   #broken: AssertionError | undefined;
@@ -90,11 +89,15 @@ export class WriterThread {
     else onSafe();
   }
 
-  /** A message costs ten times what a call in it does, so it waits for what else this turn brings. */
+  /** What one event causes goes together, and soon: somebody waits for the answer. */
   #next(): void {
-    if (this.#sent !== undefined || this.#isGathering) return;
+    if (this.#sent === undefined) this.#gather(queueMicrotask);
+  }
+
+  #gather(until: (send: () => void) => void): void {
+    if (this.#isGathering) return;
     this.#isGathering = true;
-    setImmediate(() => {
+    until(() => {
       this.#isGathering = false;
       this.#sendNext();
     });
@@ -139,7 +142,8 @@ export class WriterThread {
     this.#sent = undefined;
     if (reply.kind === "written") this.#settle(sent as readonly Waiting[], reply.refused);
     else this.#swept(sent as Sweeping, reply);
-    this.#next();
+    // A message costs ten times what a call in it does: under load it takes all that this turn brings.
+    this.#gather(setImmediate);
   }
 
   #settle(group: readonly Waiting[], refused: ReadonlyMap<number, Refused>): void {
