@@ -59,7 +59,7 @@ test("run sends what was asked for and writes tokens and nothing else to stdout"
     frame("end", ends),
   );
   const options =
-    "--model m --max-tokens 9 --temperature 0.5 --seed 7 --session s --priority batch --deadline 30s";
+    "--model m --max-tokens 9 --temperature 0.5 --seed 7 --session s --label trial --priority batch --deadline 30s";
   const { code, out, err } = await llorch(
     server,
     "run",
@@ -74,6 +74,7 @@ test("run sends what was asked for and writes tokens and nothing else to stdout"
   const { task_id: _, ...request } = requestOf(server);
   assert.deepEqual(request, {
     session_id: "s",
+    label: "trial",
     workload: "completion",
     engine: "llamacpp",
     ctx: 0,

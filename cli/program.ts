@@ -76,6 +76,7 @@ function addTaskCommands(program: Command, contextOf: ContextOf): void {
     .option("--temperature <t>", "0 takes the likeliest token each time", number)
     .option("--seed <n>", "the same seed gives the same text on a strict pool", whole(0))
     .option("--session <id>", "the session this task belongs to")
+    .option("--label <label>", "marks the task; a canary may ask for tasks with its label")
     .option("--system <text>", "a system message in front of the prompt")
     .addOption(new Option("--priority <class>", "the class").choices(Priority.enum).default("interactive"))
     .addOption(deadline("when it must be done").default(300_000, "5m"))

@@ -244,7 +244,10 @@ export const metricTable = {
     type: "gauge",
     labels: ["priority", "objective"],
     by: orchestrator,
-    says: "Share of recent tasks within an objective of the SLO.",
+    says:
+      "How far an objective of the SLO was kept lately, 0 to 1. first_token and tokens_64: the share of tasks in " +
+      "time, which should be 0.95. errors: tasks without a failure, of the share that is promised. throughput: " +
+      "the speed of batch streams, of the promised part of what their replica set showed it can do.",
   },
   active_leases: {
     type: "gauge",

@@ -253,6 +253,9 @@ function securitySchemes(face: FaceName): Json {
   return { ...(takesKeys(face) && { key }), token };
 }
 
+/** Annotations for our own programs. */
+const ours: ReadonlySet<string> = new Set(["x-secret", "x-url"]);
+
 /**
  * Copies a schema for the document; whatever has a title moves into the components and leaves a reference.
  */
@@ -261,7 +264,7 @@ function extract(schema: unknown, components: Components): unknown {
   if (typeof schema !== "object" || schema === null) return schema;
   const copy = Object.fromEntries(
     Object.entries(schema)
-      .filter(([key]) => !key.startsWith("~") && key !== "x-secret")
+      .filter(([key]) => !key.startsWith("~") && !ours.has(key))
       .map(([key, value]) => [key, extract(value, components)]),
   );
   if (typeof copy.title !== "string") return copy;

@@ -61,6 +61,8 @@ test("a wrong value is refused by the name of its field", () => {
     ["determinism", "exact"],
     ["kv_hint", "warm"],
     ["prompt", 7],
+    ["label", ""],
+    ["label", "x".repeat(129)],
   ];
   for (const [field, value] of rows) {
     assert.match(refusal({ ...request, [field]: value }), new RegExp(`^${field}: given `));

@@ -39,6 +39,8 @@ export const PlacementWish = Type.Object(
 );
 
 const text = Type.String();
+/** Of the label that a task carries and a canary asks for. */
+export const labelMax = 128;
 const inputs = Type.Array(Type.String(), { minItems: 1, maxItems: 2048 });
 
 /**
@@ -78,6 +80,13 @@ export const TaskRequest = Type.Object(
       Type.String({ description: "text, json or edits; anything else means text." }),
     ),
     tenant_id: Type.Optional(TenantId),
+    label: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: labelMax,
+        description: "What marks the task; a pool whose canary names it tries the canary's model on it.",
+      }),
+    ),
     override: Type.Optional(Type.Boolean()),
     placement: Type.Optional(PlacementWish),
   },
@@ -108,6 +117,8 @@ export interface Task {
   readonly determinism?: Determinism;
   readonly expectedTokens?: number;
   readonly kvHint: "reuse" | "cold";
+  /** What marks it for a canary that asks for such tasks. */
+  readonly label?: string;
   readonly override: boolean;
   /** Absent: the profile of the pool that takes the task. */
   readonly samplerProfile?: SamplerProfile;
@@ -213,6 +224,7 @@ export function resolveTask(request: TaskRequest, origin: TaskOrigin): Task {
     ...(request.determinism && { determinism: request.determinism }),
     ...(request.expected_tokens !== undefined && { expectedTokens: request.expected_tokens }),
     kvHint: request.kv_hint ?? "reuse",
+    ...(request.label !== undefined && { label: request.label }),
     override: request.override ?? false,
     ...(request.sampler_profile_version && { samplerProfile: request.sampler_profile_version }),
     sampling: request.sampling ?? {},

@@ -42,11 +42,18 @@ export interface PoolSettings {
   readonly strictClasses: boolean;
   readonly preemption: PreemptionSettings;
   readonly timeouts: { readonly idleMs: number; readonly wallMs?: number; readonly firstTokenMs?: number };
-  readonly canary?: { readonly modelRef: string; readonly percent: number };
+  readonly canary?: CanarySettings;
   readonly antiAffinity?: { readonly scope: "node" | "zone"; readonly pools: readonly string[] };
   readonly breaker: BreakerSettings;
   /** Draft model and prefix cache: memory that a task needs beyond its own KV cache. */
   readonly extraBytes: number;
+}
+
+/** Who gets another model: a share of the sessions, and every task with the label. */
+export interface CanarySettings {
+  readonly modelRef: string;
+  readonly percent: number;
+  readonly label?: string;
 }
 
 export interface ClassSettings {

@@ -91,7 +91,9 @@ function testItself(it: Bound): void {
   test("it is live and ready, and an address where nobody listens is neither", async () => {
     assert.deepEqual(await it.adapter.health(signal()), { live: true, ready: true });
     const nobody = bindAdapter({ engine: it.engine.address.engine, url: "http://127.0.0.1:1" }, { seed: 1 });
-    assert.deepEqual(await nobody.health(signal()), { live: false, ready: false });
+    const { error, ...health } = await nobody.health(signal());
+    assert.deepEqual(health, { live: false, ready: false });
+    assert.match(error ?? "", /^http:\/\/127\.0\.0\.1:1\/.*: nobody listens there/);
     await assert.rejects(collect(nobody, it.request(), signal()), faulty({ kind: "lost", reason: "crash" }));
     await nobody.close();
   });

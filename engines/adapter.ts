@@ -34,6 +34,8 @@ export interface EngineAddress {
 export interface EngineHealth {
   readonly live: boolean;
   readonly ready: boolean;
+  /** What was in the way of an engine that is not live; for a person, and without a secret. */
+  readonly error?: string;
 }
 
 export interface EngineProps {

@@ -16,6 +16,8 @@ export interface AdapterOptions {
   readonly seed: number;
   /** Told of each plain call that is made again. */
   readonly onRetry?: (retry: Retry) => void;
+  /** The HTTP proxy on the way to every engine that is not on this machine. */
+  readonly proxyUrl?: string | undefined;
 }
 
 /** @throws EngineError for an engine whose wire this release does not speak */

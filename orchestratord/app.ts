@@ -27,7 +27,7 @@ import { performersOf } from "./performers.ts";
 import { Recorder } from "./recorder.ts";
 import { Recovery } from "./recovery.ts";
 import { type ModelSwapper, Reloads } from "./reloads.ts";
-import { Directory } from "./replicas/directory.ts";
+import { Directory, type Expected } from "./replicas/directory.ts";
 import { type ExternalWatch, externalReplicas, watchExternal } from "./replicas/external.ts";
 import { promptCounter } from "./replicas/prompt-counter.ts";
 import { hiderOf, secretsOf } from "./secrets.ts";
@@ -185,7 +185,9 @@ function foundation(options: Equipped, loop: () => Loop) {
   const tasks = new Tasks(config.retention.idempotency_ms, options.store.past(pastMax));
   const telemetry = new Telemetry({ ...options, core, tasks });
   const onRetry = (address: EngineAddress) => retryTeller(options.log, address);
-  const bind = (address: EngineAddress) => bindAdapter(address, { seed, onRetry: onRetry(address) });
+  const { proxy_url: proxyUrl } = config.network;
+  const bind = (address: EngineAddress) =>
+    bindAdapter(address, { seed, proxyUrl, onRetry: onRetry(address) });
   const post: Loop["post"] = (happening) => loop().post(happening);
   const onFull = (full: boolean, reason: string) => {
     telemetry.storage(full, reason);
@@ -337,9 +339,13 @@ const sweepEveryMs = 60_000;
 /** What a pool's replicas are taken for until they have said what they are. */
 function expectedOf({ pools }: OrchestratordConfig) {
   const byId = new Map(
-    pools.map(({ id, ctx, slots }) => [id, { ctxMax: ctx ?? ctxMaxDefault, slotsTotal: slots }]),
+    pools.map(({ id, ctx, slots, provisioning, require_same_engine_version: isOne }): [string, Expected] => {
+      const pinned = provisioning.engine?.version;
+      const versions = { isOne, ...(pinned !== undefined && { pinned }) };
+      return [id, { ctxMax: ctx ?? ctxMaxDefault, slotsTotal: slots, versions }];
+    }),
   );
-  return (poolId: string) => byId.get(poolId) ?? { ctxMax: ctxMaxDefault, slotsTotal: 1 };
+  return (poolId: string): Expected => byId.get(poolId) ?? { ctxMax: ctxMaxDefault, slotsTotal: 1 };
 }
 
 function replicasOf({ pools }: OrchestratordConfig) {

@@ -3,8 +3,9 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { Capabilities, PoolHealth, PoolList, parser } from "@llama-orch/contract";
+import { startFake } from "@llama-orch/engines/fake";
 import { framesIn, lastOf } from "./fixtures/client.ts";
-import { running } from "./fixtures/running.ts";
+import { equalFacts, poolOf, running } from "./fixtures/running.ts";
 import type { SwapResult } from "./reloads.ts";
 
 const shared = await running({ after }, { engines: [{}, {}] });
@@ -283,4 +284,55 @@ test("a reload that succeeds answers 200 once the new model serves, and shows it
   assert.deepEqual([failed.status, failed.body.last_error], [409, "There is no such file."]);
   assert.equal(await client.metric("model_state", { model_id: "ode" }), 0);
   assert.equal((await client.submit({ model_ref: "sonnet" })).status, 202);
+});
+
+test("a task that carries a canary's label runs in the canary's pool, and nobody else does [ORCH-3033]", async (t) => {
+  const facts = [{}, { modelDigest: `sha256:${"b".repeat(64)}` }];
+  const engines = await Promise.all(facts.map((each) => startFake({ ...equalFacts, ...each })));
+  t.after(() => Promise.all(engines.map((engine) => engine.stop())));
+  const [pool, tried] = engines.map(poolOf(facts));
+  const canary = { model: "next", label: "trial" };
+  const config = {
+    pools: [
+      { ...pool, canary },
+      { ...tried, model: "next" },
+    ],
+  };
+  const { client, log } = await running(t, { engines: [], config });
+  for (const { id } of config.pools as { id: string }[]) {
+    await log.until(({ event, pool_id }) => event === "replica_ready" && pool_id === id);
+  }
+  const poolFor = async (task_id: string, fields: object) => {
+    await client.submit({ task_id, session_id: "same", ...fields });
+    await client.read(task_id);
+    return (await client.get(`/v2/tasks/${task_id}`)).body.pool_id;
+  };
+  assert.equal(await poolFor("tries", { label: "trial" }), "pool-1");
+  const { transcript } = lastOf(await client.frames("tries")).data;
+  const { body } = await client.get(`/v1/artifacts/${transcript}`);
+  assert.equal(body.metadata.request.label, "trial");
+  assert.equal(await poolFor("stays", {}), "pool-0");
+  assert.equal(await poolFor("other", { label: "trial-2" }), "pool-0");
+});
+
+test("a replica of another version than its pool is pinned to takes no work, and the pool says why", async (t) => {
+  const engine = await startFake(equalFacts);
+  t.after(() => engine.stop());
+  const pinnedTo = (version: string) => {
+    const pool = poolOf([])(engine, 0);
+    return { pools: [{ ...pool, provisioning: { ...pool.provisioning, engine: { version } } }] };
+  };
+  const wrong = await running(t, { engines: [], config: pinnedTo("fake-9") });
+  await wrong.log.until(({ event }) => event === "replica_failed");
+  const { body } = await wrong.client.get("/v1/pools/pool-0/health");
+  assert.equal(body.ready, false);
+  assert.match(
+    body.last_error,
+    /^VERSION_MISMATCH: Replica r0 runs .* fake-1, but pool pool-0 is pinned to fake-9/,
+  );
+  const refused = await wrong.client.submit({ task_id: "nowhere" });
+  assert.equal(refused.status, 503);
+
+  const right = await running(t, { engines: [], config: pinnedTo("fake-1") });
+  await right.log.until(({ event }) => event === "replica_ready");
 });

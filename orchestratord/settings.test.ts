@@ -26,7 +26,7 @@ test("every setting of the core comes from the configuration", () => {
         timeouts: { wall_ms: 1100, idle_ms: 12, first_token_ms: 13 },
         scheduling: { edf: true, policy: "strict" },
         preemption: { mode: "soft" },
-        canary: { model: "next", percent: 5 },
+        canary: { model: "next", percent: 5, label: "trial" },
         supervision: { threshold: 2, open_s: 3, max_restarts: 4, window_s: 5 },
         extra_memory: { draft_model_bytes: 100, prefix_cache_bytes: 20 },
       },
@@ -48,7 +48,7 @@ test("every setting of the core comes from the configuration", () => {
     edf: true,
     strictClasses: true,
     timeouts: { wallMs: 1100, idleMs: 12, firstTokenMs: 13 },
-    canary: { modelRef: "next", percent: 5 },
+    canary: { modelRef: "next", percent: 5, label: "trial" },
     breaker: { threshold: 2, openMs: 3000, maxRestarts: 4, windowMs: 5000 },
     extraBytes: 120,
   });

@@ -3,7 +3,14 @@
 
 import assert from "node:assert/strict";
 import type { OrchestratordConfig, PoolConfig, Priority } from "@llama-orch/contract";
-import type { Budgets, ClassSettings, PoolSettings, Settings, TenantSettings } from "@llama-orch/core";
+import type {
+  Budgets,
+  CanarySettings,
+  ClassSettings,
+  PoolSettings,
+  Settings,
+  TenantSettings,
+} from "@llama-orch/core";
 
 type BudgetsConfig = OrchestratordConfig["session"]["budgets"];
 
@@ -73,7 +80,7 @@ function poolSettings(pool: PoolConfig): PoolSettings {
       ...(timeouts.wall_ms !== undefined && { wallMs: timeouts.wall_ms }),
       ...(timeouts.first_token_ms !== undefined && { firstTokenMs: timeouts.first_token_ms }),
     },
-    ...(canary !== undefined && { canary: { modelRef: canary.model, percent: canary.percent ?? 0 } }),
+    ...(canary !== undefined && { canary: canaryOf(canary) }),
     ...(anti_affinity !== undefined && {
       antiAffinity: { scope: anti_affinity.scope, pools: anti_affinity.pools },
     }),
@@ -85,6 +92,10 @@ function poolSettings(pool: PoolConfig): PoolSettings {
     },
     extraBytes: pool.extra_memory.draft_model_bytes + pool.extra_memory.prefix_cache_bytes,
   };
+}
+
+function canaryOf({ model, percent = 0, label }: NonNullable<PoolConfig["canary"]>): CanarySettings {
+  return { modelRef: model, percent, ...(label !== undefined && { label }) };
 }
 
 function classOf(pool: PoolConfig, name: Priority): ClassSettings {

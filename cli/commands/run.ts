@@ -18,6 +18,7 @@ export interface RunWish {
   readonly temperature?: number;
   readonly seed?: number;
   readonly session?: string;
+  readonly label?: string;
   readonly system?: string;
 }
 
@@ -40,7 +41,7 @@ export async function runTask(context: Context, prompt: string, wish: RunWish): 
 }
 
 function requestOf(prompt: string, wish: RunWish): RunRequest {
-  const { temperature, seed, session, system } = wish;
+  const { temperature, seed, session, label, system } = wish;
   const request: TaskRequest["messages"] = [{ role: "user", content: prompt }];
   if (system !== undefined) request.unshift({ role: "system", content: system });
   return {
@@ -50,6 +51,7 @@ function requestOf(prompt: string, wish: RunWish): RunRequest {
     priority: wish.priority,
     messages: request,
     ...(session !== undefined && { session_id: session }),
+    ...(label !== undefined && { label }),
     ...(seed !== undefined && { seed }),
     ...(temperature !== undefined && { sampling: { temperature } }),
   };

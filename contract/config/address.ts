@@ -18,6 +18,17 @@ export const HttpUrl = secretInPart(
     pattern: "^https?://[^\\s/?#]+(/[^\\s]*)?$",
     maxLength: 2048,
     "x-accepts": "a URL that begins with http:// or https://",
+    "x-url": true,
+  }),
+);
+
+/** Nothing but its host, its port and who asks says anything to a proxy, so nothing else is taken. */
+export const ProxyUrl = secretInPart(
+  Type.String({
+    pattern: `^https?://([^\\s/?#]+@)?${host}(:${port})?/?$`,
+    maxLength: 2048,
+    "x-accepts": "a proxy without a path, such as http://proxy:3128 or https://user:password@proxy:3129",
+    "x-url": true,
   }),
 );
 
@@ -27,6 +38,7 @@ export const NodeAddress = secretInPart(
     pattern: `^https?://${host}(:${port})?/?$`,
     maxLength: 300,
     "x-accepts": "an http:// or https:// address without a path, such as http://10.0.0.7:9200",
+    "x-url": true,
   }),
 );
 
@@ -34,6 +46,7 @@ export const NodeAddress = secretInPart(
 export const Origin = Type.String({
   pattern: `^https?://${host}(:${port})?$`,
   "x-accepts": "an origin such as https://chat.example.org, without a path",
+  "x-url": true,
 });
 
 export const Hostname = Type.String({

@@ -17,6 +17,7 @@ export interface Key extends TSchema {
   readonly "x-default"?: string;
   readonly "x-secret"?: true | "in part";
   readonly "x-path"?: boolean;
+  readonly "x-url"?: boolean;
 }
 
 export const wholeFile: Key = ConfigFile as TSchema;

@@ -2,7 +2,7 @@
 // proxy.
 
 import Type from "typebox";
-import { Hostname, HttpUrl, ListenAddress, Origin } from "./address.ts";
+import { Hostname, ListenAddress, Origin, ProxyUrl } from "./address.ts";
 import { closed, derived, optional, path, required, secret, section, setting } from "./setting.ts";
 
 const tokenCharacters = 16;
@@ -62,7 +62,10 @@ export const Network = section(
       [],
       "Web origins that may call: they get CORS headers and are not foreign to the Origin rule.",
     ),
-    proxy_url: optional(HttpUrl, "The HTTP proxy for outgoing calls to engines and model sources."),
+    proxy_url: optional(
+      ProxyUrl,
+      "The HTTP proxy to engines and model sources, except those on loopback; traces go straight.",
+    ),
   },
   "The Host and Origin rule, CORS, and the way out.",
 );

@@ -70,7 +70,11 @@ export const Placement = section(
   {
     strategy: setting(PlacementStrategy, "least-loaded", "What breaks ties between nodes."),
     allow_pin: setting(Type.Boolean(), true, "Whether a task may insist on a pool."),
-    cache_ttl_ms: setting(ms(0, 600_000), 10_000, "How long a placement decision may be reused."),
+    cache_ttl_ms: setting(
+      ms(0, 600_000),
+      10_000,
+      "Taken and of no effect: no placement is reused, each is decided when a slot is free.",
+    ),
   },
   "Where tasks go.",
 );

@@ -5,6 +5,7 @@ import Type from "typebox";
 import { ModelRef, PoolId } from "../ids.ts";
 import { requestTokensMax } from "../number.ts";
 import { SamplerProfile } from "../sampling.ts";
+import { labelMax } from "../task.ts";
 import { Determinism, EngineKind } from "../words.ts";
 import { Provisioning } from "./provisioning.ts";
 import { Admission, Preemption, Queue, Scheduling, Timeouts } from "./scheduling.ts";
@@ -25,7 +26,7 @@ import {
 const Canary = closed({
   model: required(ModelRef, "The model that is tried."),
   percent: optional(Type.Integer({ minimum: 0, maximum: 100 }), "The share of sessions that get it."),
-  label: optional(text(128), "The label of requests that get it."),
+  label: optional(text(labelMax), "Tasks with this label get it, whatever their session."),
 });
 
 const AntiAffinity = closed({
@@ -114,7 +115,11 @@ export const PoolConfig = closed({
   kv_cache_bytes: optional(bytes(), "KV cache of one replica; beyond it idle sessions are evicted."),
   extra_memory: ExtraMemory,
   preload: setting(Type.Boolean(), true, "Loads the model when serving begins."),
-  require_same_engine_version: setting(Type.Boolean(), true, "Refuses replicas of another engine version."),
+  require_same_engine_version: setting(
+    Type.Boolean(),
+    true,
+    "Refuses a replica whose engine has another version than those of the pool that serve already.",
+  ),
   provisioning: Provisioning,
   ...waiting,
   canary: optional(Canary, "A model tried on a part of the sessions."),

@@ -22,6 +22,43 @@ const cases: readonly Case[] = [
     file: { pools: [pool, { ...pool, devices: [1] }] },
     refuses: ["pools[1].id", /its own id/],
   },
+  ...["http://proxy", "https://me:p%40ss@proxy.example.org:3128/", "http://[2001:db8::1]:3128"].map(
+    (proxy_url): Case => ({ title: `a proxy may be at ${proxy_url}`, file: { network: { proxy_url } } }),
+  ),
+  ...["http://proxy:3128/v1", "http://proxy?a=b", "socks5://proxy", "proxy:3128", "http://proxy:99999"].map(
+    (proxy_url): Case => ({
+      title: `${proxy_url} is no proxy`,
+      file: { network: { proxy_url } },
+      refuses: ["network.proxy_url", /a proxy without a path, such as/],
+    }),
+  ),
+  ...(
+    [
+      ["llamacpp.url", (url) => ({ llamacpp: { url } })],
+      ["network.proxy_url", (proxy_url) => ({ network: { proxy_url } })],
+      ["network.cors_origins[1]", (origin) => ({ network: { cors_origins: ["http://a", origin] } })],
+      ["node.address", (address) => ({ node: { address } })],
+      ["nodes.pool_managers[0]", (url) => ({ nodes: { pool_managers: [url] } })],
+      ["pools[0].provisioning.base_url", (base_url) => onePool({ provisioning: { base_url } })],
+      ["telemetry.otlp_endpoint", (otlp_endpoint) => ({ telemetry: { otlp_endpoint } })],
+    ] as [string, (url: string) => object][]
+  ).map(
+    ([path, fileWith]): Case => ({
+      title: `an address that is none is refused at the start, as ${path} is`,
+      file: fileWith("http://1.2.3.999"),
+      refuses: [path, /a URL with a valid host and port/],
+    }),
+  ),
+  {
+    title: "what is no URL at all is one problem, not two",
+    file: { llamacpp: { url: "ftp://1.2.3.999" } },
+    refuses: ["llamacpp.url", /begins with http/],
+  },
+  {
+    title: "an address from a variable is looked at as well",
+    environment: { ORCHD_LLAMACPP_URL: "http://user:hunter2@127.0.0.1:99999" },
+    refuses: ["llamacpp.url", /valid host and port/],
+  },
   {
     title: "a pool without devices needs allow_cpu [OC-CONFIG-6003]",
     file: onePool({ devices: [] }),
@@ -325,6 +362,7 @@ for (const { title, file, environment, refuses } of cases) {
   test(title, () => {
     const result = resolveConfig({ file, ...(environment === undefined ? {} : { environment }) });
     const problems = result.ok ? [] : result.problems;
+    assert.doesNotMatch(JSON.stringify(problems), /hunter2/);
     assert.deepEqual(
       problems.map((each) => each.path),
       refuses === undefined ? [] : [refuses[0]],

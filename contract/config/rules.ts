@@ -1,9 +1,11 @@
 // Rules that no schema can say, because they compare values. Each names what it reads and is passed over
 // while one of those values is itself a problem, so that one mistake is reported once.
 
+import { given } from "../problem.ts";
 import { isLoopback, withoutCredentials } from "./address.ts";
 import type { Config } from "./config.ts";
 import { type Finding, finding, none, repeated, type Stated } from "./finding.ts";
+import { type Key, leaves, wholeFile } from "./keys.ts";
 import { apiKeyEntry } from "./network.ts";
 import type { PoolConfig } from "./pool.ts";
 import { poolRules } from "./pool-rules.ts";
@@ -21,6 +23,7 @@ export function findings(config: Config, faulty: readonly string[], stated: Stat
     !faulty.some((fault) => overlap(fault, path) || overlap(fault, inAll(path)));
   const soundForAll = (path: string) => !faulty.some((fault) => overlap(inAll(fault), path));
   const found = rules.filter((rule) => rule.reads.every(soundForAll)).flatMap((rule) => rule.find(config));
+  found.push(...unreadableUrls(config).filter(({ path }) => sound(path)));
   if (faulty.includes("pools")) return found;
   for (const [index, pool] of config.pools.entries()) {
     const inside = (path: string) => `pools[${index}].${path}`;
@@ -123,6 +126,19 @@ const rules: readonly Rule[] = [
           ),
   },
 ];
+
+/** A pattern lets through what looks like a URL; whether it is one is for those to say who will use it. */
+function unreadableUrls(config: Config): readonly Finding[] {
+  return [...leaves(wholeFile, config)].flatMap(({ path, key, value }) => {
+    const unreadable = (schema: Key, url: unknown, at: string) =>
+      schema["x-url"] !== true || typeof url !== "string" || URL.canParse(url)
+        ? none
+        : finding(at, given({ ...schema }, url), "a URL with a valid host and port, as http://10.0.0.7:8080");
+    return Array.isArray(value)
+      ? value.flatMap((url, index) => unreadable(key.items ?? key, url, `${path}[${index}]`))
+      : unreadable(key, value, path);
+  });
+}
 
 const cloudVariable = { orchestrator_url: "ORCHESTRATORD_URL", address: "POOL_MANAGERD_ADDRESS" } as const;
 

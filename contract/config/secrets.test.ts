@@ -76,7 +76,7 @@ const printedUrls: readonly [string, string][] = [
 ];
 for (const [url, shown] of printedUrls) {
   test(`of ${url.replaceAll("hunter2", "…")} a person sees ${shown}`, () => {
-    assert.equal(shownAt("network.proxy_url", { network: { proxy_url: url } }), shown);
+    assert.equal(shownAt("llamacpp.url", { llamacpp: { url } }), shown);
   });
 }
 

@@ -15,7 +15,11 @@ export const Telemetry = section(
     ),
     mask_uuids: setting(Type.Boolean(), false, "Whether narration hides UUIDs as well as secrets."),
     otlp_endpoint: optional(HttpUrl, "Where traces are sent with OTLP; none are sent when absent."),
-    otlp_narration: setting(Type.Boolean(), false, "Whether narration goes along as span attributes."),
+    otlp_narration: setting(
+      Type.Boolean(),
+      false,
+      "Whether the span of a task carries its narration, as llama_orch.narration.",
+    ),
     metrics_port: optional(positive(65_535), "One more port that serves the metrics, usually 9090 or 9091."),
     share_window_ms: setting(
       ms(1000, 3_600_000),
@@ -38,14 +42,18 @@ export const Slo = section(
     interactive: section(
       {
         first_token_p95_ms: setting(ms(1, 3_600_000), 900, "The 95th percentile of the first token."),
-        tokens_64_p95_ms: setting(ms(1, 3_600_000), 2500, "The 95th percentile of 64 tokens."),
+        tokens_64_p95_ms: setting(ms(1, 3_600_000), 2500, "The 95th percentile of the first 64 tokens."),
         error_rate: setting(ratio(), 0.005, "The share of tasks that may fail."),
       },
       "The service level of interactive tasks.",
     ),
     batch: section(
       {
-        throughput_ratio: setting(ratio(), 0.8, "The least share of the nominal tokens per second."),
+        throughput_ratio: setting(
+          ratio(),
+          0.8,
+          "The least share of the nominal tokens per second, which is what the replica set has shown it can do.",
+        ),
         error_rate: setting(ratio(), 0.01, "The share of tasks that may fail."),
       },
       "The service level of batch tasks.",

@@ -7,8 +7,9 @@ import { facts, only, pool, settings, task, World } from "../fixtures/world.ts";
 import type { PoolSettings } from "../settings.ts";
 import { inShare, modelFor } from "./canary.ts";
 
-function split(percent: number): World {
-  const pools = [pool({ canary: { modelRef: "n", percent } }), pool({ id: "q", modelRef: "n" })];
+function split(percent: number, label?: string): World {
+  const canary = { modelRef: "n", percent, ...(label !== undefined && { label }) };
+  const pools = [pool({ canary }), pool({ id: "q", modelRef: "n" })];
   const world = new World({ settings: settings({ pools }), slots: 1 });
   world.replica("q", "r0", { facts: facts({ modelDigest: `sha256:${"1".repeat(64)}` }) });
   return world;
@@ -40,6 +41,20 @@ test("a session of the canary's share runs in the canary's pool", () => {
     assert.equal(attempt?.poolId, goes(world, sessionId) === "n" ? "q" : "p");
     world.end(sessionId);
   }
+});
+
+test("a canary gets every task with its label, whatever the session, and beside its share [ORCH-3033]", () => {
+  const went = (world: World, id: string, fields: Partial<Task>) =>
+    only(world.submit(id, fields), "AcceptTask")[0]?.poolId;
+  const alone = split(0, "trial");
+  assert.equal(went(alone, "a", { label: "trial", sessionId: "s" }), "q");
+  assert.equal(went(alone, "b", { sessionId: "s" }), "p");
+  assert.equal(went(alone, "c", { label: "trial 2", sessionId: "s" }), "p");
+  assert.equal(went(split(0), "d", { label: "trial" }), "p");
+  const both = split(100, "trial");
+  assert.deepEqual([went(both, "e", {}), went(both, "f", { label: "trial" })], ["q", "q"]);
+  alone.say({ type: "ModelChanged", modelRef: "n", digest: null, state: "Retired" });
+  assert.equal(went(alone, "g", { label: "trial" }), "p");
 });
 
 test("one action sends everybody back: the canary is retired, or its pool reloaded with the old model [ORCH-3033]", () => {

@@ -1,22 +1,27 @@
-// A canary gets a fixed share of sessions: the same session always the same model. Retiring the canary, or
-// reloading its pool with the previous model, sends everybody back in one move. A canary that cannot take a
-// task sends nobody away: the main pool has it then.
+// A canary gets a fixed share of sessions, the same session always the same model, and every task that
+// carries its label. Retiring the canary, or reloading its pool with the previous model, sends everybody back
+// in one move. A canary that cannot take a task sends nobody away: the main pool has it then.
 
 import type { Task } from "@llama-orch/contract";
 import { stableHash } from "../placement/replica-set.ts";
 import { sessionKey } from "../sessions.ts";
+import type { CanarySettings } from "../settings.ts";
 import type { State } from "../state.ts";
 import { readinessOf } from "./readiness.ts";
 
-/** The model a session's task really goes to. */
+/** The model a task really goes to. */
 export function modelFor(state: State, task: Task): string {
   for (const pool of state.pools.values()) {
     const { canary } = pool.settings;
     if (canary === undefined || pool.modelRef !== task.modelRef) continue;
-    const session = sessionKey(task.tenantId, task.sessionId);
-    if (inShare(session, canary.percent) && mayServe(state, canary.modelRef, task)) return canary.modelRef;
+    if (isFor(canary, task) && mayServe(state, canary.modelRef, task)) return canary.modelRef;
   }
   return task.modelRef;
+}
+
+function isFor({ percent, label }: CanarySettings, task: Task): boolean {
+  if (label !== undefined && task.label === label) return true;
+  return inShare(sessionKey(task.tenantId, task.sessionId), percent);
 }
 
 /** A pool that would admit the task: of its engine, strict if it must be, and up or coming. */

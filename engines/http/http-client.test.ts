@@ -154,6 +154,10 @@ test("where nobody listens, and where the connection breaks, the failure says wh
   await assert.rejects(nobody.call(get, signal()), failing("refused"));
   await assert.rejects(nobody.open("/s", {}, 1_000, signal()), failing("refused"));
   await nobody.close();
+  const address = new HttpClient({ url: "http://[::1]:1", seed: 1 });
+  // Whether or not this machine speaks IPv6, it is no name to be looked up.
+  await assert.rejects(address.open("/s", {}, 1_000, signal()), ({ message }) => !/ENOTFOUND/.test(message));
+  await address.close();
   await serving(
     (request) => request.socket.destroy(),
     async (client, _url, waited) => {

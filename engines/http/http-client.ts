@@ -2,13 +2,14 @@
 // idempotent ones, a connection of its own for every stream, and no credential in any error. What an answer
 // means is the adapter's business.
 
-import { validateHeaderValue } from "node:http";
+import { type IncomingMessage, request, validateHeaderValue } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
-import { Pool } from "undici";
+import { Connections } from "./connections.ts";
 import { failureOf, type HttpFailure, type HttpFailureKind, httpFailure } from "./http-failure.ts";
 import { HttpStream } from "./http-stream.ts";
 import { redactor } from "./redact.ts";
 import { isRetriedStatus, pauseMs, seededRandom } from "./retry.ts";
+import { proxyTo, secretsOf } from "./tunnel.ts";
 
 export const httpLimits = {
   connectMs: 5_000,
@@ -22,6 +23,8 @@ export interface HttpClientOptions {
   /** With a path when the engine is reached through a relay. */
   readonly url: string;
   readonly apiKey?: string;
+  /** An HTTP proxy for everything but engines on this machine; no other is used. */
+  readonly proxyUrl?: string | undefined;
   /** Of the jitter between retries. */
   readonly seed: number;
   readonly limits?: Partial<Record<keyof typeof httpLimits, number>>;
@@ -59,9 +62,10 @@ export interface PlainAnswer {
 export class HttpClient {
   readonly redact: (text: string) => string;
   readonly #server: URL;
+  readonly #proxy: URL | undefined;
   readonly #origin: string;
   readonly #prefix: string;
-  readonly #pool: Pool;
+  readonly #connections: Connections;
   readonly #headers: Record<string, string>;
   readonly #headerLines: string;
   readonly #random: () => number;
@@ -78,20 +82,19 @@ export class HttpClient {
     this.#random = seededRandom(options.seed);
     this.#onRetry = options.onRetry ?? (() => {});
     this.#wait = options.wait ?? ((ms, signal) => pause(ms, undefined, { signal }));
-    this.redact = redactor(options.apiKey === undefined ? [] : [options.apiKey]);
+    this.#proxy = proxyTo(this.#server, options.proxyUrl);
+    this.redact = redactor([options.apiKey ?? "", ...secretsOf(this.#proxy)]);
     this.#headers = {
       "content-type": "application/json",
       ...(options.apiKey !== undefined && { authorization: `Bearer ${options.apiKey}` }),
     };
     this.#headerLines = Object.entries(this.#headers).map(headerLine).join("");
-    this.#pool = new Pool(origin, {
-      connections: this.#limits.idlePerOrigin,
-      connect: { timeout: this.#limits.connectMs },
-      keepAliveTimeout: this.#limits.idleMs,
-      keepAliveMaxTimeout: this.#limits.idleMs,
-      // Each call has its own limit over everything.
-      headersTimeout: 0,
-      bodyTimeout: 0,
+    this.#connections = new Connections({
+      server: this.#server,
+      proxy: this.#proxy,
+      connectMs: this.#limits.connectMs,
+      max: this.#limits.idlePerOrigin,
+      idleMs: this.#limits.idleMs,
     });
   }
 
@@ -120,6 +123,7 @@ export class HttpClient {
     return HttpStream.open(
       {
         server: this.#server,
+        proxy: this.#proxy,
         path: this.#prefix + path,
         headerLines: this.#headerLines,
         body: JSON.stringify(body),
@@ -131,7 +135,7 @@ export class HttpClient {
   }
 
   async close(): Promise<void> {
-    await this.#pool.destroy();
+    this.#connections.destroy();
   }
 
   async #once(
@@ -144,28 +148,21 @@ export class HttpClient {
     const late = new AbortController();
     const timer = setTimeout(() => late.abort(httpFailure("timeout", where, `${totalMs} ms`)), totalMs);
     try {
-      const answer = await this.#pool.request({
-        method: call.method,
-        path: this.#prefix + call.path,
-        headers: this.#headers,
-        ...(call.body !== undefined && { body: JSON.stringify(call.body) }),
-        signal: AbortSignal.any([signal, late.signal]),
-      });
+      const answer = await this.#ask(call, AbortSignal.any([signal, late.signal]));
       const pieces: Buffer[] = [];
       let bytes = 0;
       // Leaving the loop by a throw destroys the connection.
-      for await (const piece of answer.body as AsyncIterable<Buffer>) {
+      for await (const piece of answer as AsyncIterable<Buffer>) {
         bytes += piece.length;
         if (bytes > this.#limits.answerBytes) {
           throw httpFailure("too_large", where, `more than ${this.#limits.answerBytes} bytes`);
         }
         pieces.push(piece);
       }
-      const retryAfter = answer.headers["retry-after"];
       return {
-        status: answer.statusCode,
+        status: answer.statusCode as number,
         text: Buffer.concat(pieces).toString("utf8"),
-        retryAfter: typeof retryAfter === "string" ? retryAfter : undefined,
+        retryAfter: answer.headers["retry-after"],
       };
     } catch (error) {
       if (signal.aborted) throw signal.reason;
@@ -173,6 +170,24 @@ export class HttpClient {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** Resolves with the head of the answer. */
+  #ask({ method, path, body }: PlainCall, signal: AbortSignal): Promise<IncomingMessage> {
+    const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+    const { host, hostname, port } = this.#server;
+    const asked = request({
+      agent: this.#connections,
+      hostname,
+      port,
+      method,
+      path: this.#prefix + path,
+      headers: { ...this.#headers, host },
+      signal,
+    });
+    asked.on("response", resolve).on("error", reject);
+    asked.end(body === undefined ? undefined : JSON.stringify(body));
+    return promise;
   }
 }
 
@@ -182,7 +197,12 @@ function headerLine([name, value]: readonly [string, string]): string {
   return `${name}: ${value}\r\n`;
 }
 
-/** An answer that was too late or too large would be so again. */
-function isRetriedFailure(failure: HttpFailure): boolean {
-  return failure.kind !== "timeout" && failure.kind !== "too_large";
-}
+/** What was too late, too large or not wanted would be so again. */
+const notRetried: ReadonlySet<HttpFailureKind> = new Set([
+  "timeout",
+  "too_large",
+  "untrusted",
+  "proxy_refused",
+]);
+
+const isRetriedFailure = ({ kind }: HttpFailure): boolean => !notRetried.has(kind);

@@ -1,12 +1,17 @@
 // How a call can fail before there is an answer, in words that do not depend on the library beneath. An
 // answer with a bad status is no failure here; only the caller knows what it means.
 
-/** `refused`: nobody listens. `unreachable`: no way there. `reset`: the connection broke. */
+/**
+ * `refused`: nobody listens. `unreachable`: no way there. `reset`: the connection broke. `untrusted`: the
+ * certificate of the other side. `proxy_refused`: a proxy on the way lets this call not through.
+ */
 export type HttpFailureKind =
   | "refused"
   | "unreachable"
   | "reset"
   | "connect_timeout"
+  | "untrusted"
+  | "proxy_refused"
   | "timeout"
   | "too_large";
 
@@ -27,8 +32,17 @@ const kinds: Readonly<Record<string, HttpFailureKind>> = {
   EAI_AGAIN: "unreachable",
   EHOSTUNREACH: "unreachable",
   ENETUNREACH: "unreachable",
-  UND_ERR_CONNECT_TIMEOUT: "connect_timeout",
   ETIMEDOUT: "connect_timeout",
+  CERT_HAS_EXPIRED: "untrusted",
+  CERT_NOT_YET_VALID: "untrusted",
+  CERT_REVOKED: "untrusted",
+  CERT_UNTRUSTED: "untrusted",
+  DEPTH_ZERO_SELF_SIGNED_CERT: "untrusted",
+  ERR_TLS_CERT_ALTNAME_INVALID: "untrusted",
+  SELF_SIGNED_CERT_IN_CHAIN: "untrusted",
+  UNABLE_TO_GET_ISSUER_CERT: "untrusted",
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "untrusted",
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: "untrusted",
 };
 
 const says: Readonly<Record<HttpFailureKind, string>> = {
@@ -36,6 +50,8 @@ const says: Readonly<Record<HttpFailureKind, string>> = {
   unreachable: "there is no way there",
   reset: "the connection broke",
   connect_timeout: "the connection was not made in time",
+  untrusted: "its certificate is not trusted",
+  proxy_refused: "it lets nothing through to there",
   timeout: "the answer did not come in time",
   too_large: "the answer is larger than allowed",
 };

@@ -3,14 +3,17 @@
 // out in one piece. Closing, aborting and running out of time destroy the socket at once. It writes to the
 // socket itself, since a client for many calls on many connections costs more than all else about one call.
 
-import { connect, isIP, type Socket } from "node:net";
-import { connect as connectSecurely } from "node:tls";
+import type { Socket } from "node:net";
 import { AnswerReader } from "./answer-reader.ts";
+import { beginConnection, readyEvent } from "./connection.ts";
 import { failureOf, httpFailure } from "./http-failure.ts";
+import { openTunnel } from "./tunnel.ts";
 
 export interface StreamCall {
   /** Its origin is what is asked. */
   readonly server: URL;
+  /** The way to it; straight there without one. */
+  readonly proxy: URL | undefined;
   readonly path: string;
   /** Each with its end. */
   readonly headerLines: string;
@@ -46,18 +49,31 @@ export class HttpStream implements AsyncIterable<Uint8Array> {
   /** Resolves with the head of the answer. @throws HttpFailure or the signal's reason */
   static async open(call: StreamCall, signal: AbortSignal): Promise<HttpStream> {
     signal.throwIfAborted();
-    const stream = new HttpStream(call, signal);
+    const { proxy } = call;
+    const stream =
+      proxy === undefined ? new HttpStream(call, signal) : await HttpStream.#through(proxy, call, signal);
     await stream.#started.promise;
     return stream;
   }
 
-  private constructor(call: StreamCall, signal: AbortSignal) {
+  static async #through(proxy: URL, call: StreamCall, signal: AbortSignal): Promise<HttpStream> {
+    const startedAt = performance.now();
+    const tunnel = await openTunnel({ proxy, server: call.server, limitMs: call.connectMs }, signal);
+    // Nobody may have listened in between.
+    if (signal.aborted) tunnel.destroy();
+    signal.throwIfAborted();
+    const firstByteMs = Math.max(1, Math.ceil(call.firstByteMs - (performance.now() - startedAt)));
+    return new HttpStream({ ...call, firstByteMs }, signal, tunnel);
+  }
+
+  private constructor(call: StreamCall, signal: AbortSignal, tunnel?: Socket) {
     this.#where = `${call.server.origin}${call.path}`;
     this.#signal = signal;
     this.#onAbort = () => this.#end(signal.reason);
     signal.addEventListener("abort", this.#onAbort, { once: true });
     this.expectWithin(call.firstByteMs);
-    this.#socket = this.#connect(call.server, call.connectMs);
+    this.#socket = tunnel ?? this.#connect(call.server, call.connectMs);
+    this.#listen(this.#socket);
     this.#socket.write(requestText(call));
   }
 
@@ -118,22 +134,22 @@ export class HttpStream implements AsyncIterable<Uint8Array> {
     this.#end(undefined);
   }
 
-  #connect({ protocol, hostname, port }: URL, timeout: number): Socket {
-    const isSecure = protocol === "https:";
-    // An IPv6 address has brackets in a URL alone.
-    const host = hostname.replace(/^\[|\]$/g, "");
-    const address = { host, port: Number(port) || (isSecure ? 443 : 80), noDelay: true, timeout };
-    const names = isIP(host) === 0 ? { servername: host } : {};
-    const socket = isSecure ? connectSecurely({ ...address, ...names }) : connect(address);
-    socket.once("timeout", () => {
-      this.#end(httpFailure("connect_timeout", this.#where, `${timeout} ms`));
+  #connect(server: URL, connectMs: number): Socket {
+    const socket = beginConnection(server);
+    socket.setTimeout(connectMs, () => {
+      this.#end(httpFailure("connect_timeout", this.#where, `${connectMs} ms`));
     });
-    socket.once(isSecure ? "secureConnect" : "connect", () => socket.setTimeout(0));
+    socket.once(readyEvent(server), () => socket.setTimeout(0));
+    return socket;
+  }
+
+  #listen(socket: Socket): void {
     socket.on("data", (bytes: Buffer) => this.#take(bytes));
     socket.on("end", () => this.#read(() => this.#answer.end()));
     socket.on("error", (error) => this.#fail(error));
     socket.on("close", () => this.#fail(new Error("it was closed")));
-    return socket;
+    // A tunnel stands still until it has an owner.
+    socket.resume();
   }
 
   #take(bytes: Buffer): void {

@@ -13,6 +13,7 @@ import type {
 } from "../adapter.ts";
 import { lost } from "../fault.ts";
 import { HttpClient, httpLimits, type PlainAnswer, type Retry } from "../http/http-client.ts";
+import { HttpFailure } from "../http/http-failure.ts";
 import type { HttpStream } from "../http/http-stream.ts";
 import { readEvents } from "../sse.ts";
 import { completionBody } from "./completion-body.ts";
@@ -28,11 +29,12 @@ const errorBytesMax = 1 << 20;
 export interface LlamacppOptions {
   readonly seed: number;
   readonly onRetry?: (retry: Retry) => void;
+  readonly proxyUrl?: string | undefined;
 }
 
-export function llamacppAdapter(address: EngineAddress, { seed, onRetry }: LlamacppOptions): Adapter {
+export function llamacppAdapter(address: EngineAddress, options: LlamacppOptions): Adapter {
   const { url, apiKey } = address;
-  const http = new HttpClient({ url, seed, onRetry, ...(apiKey !== undefined && { apiKey }) });
+  const http = new HttpClient({ ...options, url, ...(apiKey !== undefined && { apiKey }) });
   const server: Server = { http, totalMs: httpLimits.totalMs, idempotent: true };
   return {
     health: (signal) => health(http, signal),
@@ -54,9 +56,10 @@ async function health(http: HttpClient, signal: AbortSignal): Promise<EngineHeal
   try {
     const { status } = await http.call({ method: "GET", path: "/health", idempotent: false }, signal);
     return { live: true, ready: status === 200 };
-  } catch {
+  } catch (error) {
     // Whatever went wrong, nobody answered.
-    return { live: false, ready: false };
+    const said = error instanceof HttpFailure ? { error: http.redact(error.message) } : {};
+    return { live: false, ready: false, ...said };
   }
 }
 

@@ -62,6 +62,8 @@ test("a connection that broke is told by how it broke", () => {
     unreachable: "crash",
     reset: "reset",
     connect_timeout: "hung",
+    untrusted: "crash",
+    proxy_refused: "crash",
     timeout: "hung",
     too_large: "reset",
   };

@@ -94,6 +94,8 @@ const broken: Readonly<Record<HttpFailureKind, EngineLoss>> = {
   unreachable: "crash",
   reset: "reset",
   connect_timeout: "hung",
+  untrusted: "crash",
+  proxy_refused: "crash",
   timeout: "hung",
   too_large: "reset",
 };

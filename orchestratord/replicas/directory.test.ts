@@ -6,17 +6,21 @@ import { FakeClock } from "../fixtures/fake-clock.ts";
 import { TinyAdapter } from "../fixtures/tiny-adapter.ts";
 import type { Happening } from "../loop.ts";
 import { Directory } from "./directory.ts";
+import type { VersionRule } from "./engine-version.ts";
 
 type Reported = Extract<Happening, { readonly type: "ReplicaReported" }>;
 
-function open(isMute = false) {
+function open(isMute = false, versions?: VersionRule) {
   const clock = new FakeClock();
   const adapters: TinyAdapter[] = [];
   const reports: Reported[] = [];
+  /** What engines run that are bound from now on. */
+  const installed = { version: "tiny-1" };
   const directory = new Directory({
     bind: ({ engine }) => {
       if (engine !== "llamacpp") throw new Error(`Nobody speaks ${engine}.`);
       const adapter = new TinyAdapter();
+      turnTo(adapter, installed.version);
       if (isMute) adapter.facts = undefined;
       adapters.push(adapter);
       return adapter;
@@ -24,9 +28,15 @@ function open(isMute = false) {
     post: (happening) => reports.push(happening as Reported),
     clock,
     pollMs: 1000,
-    expected: () => ({ ctxMax: 99, slotsTotal: 9 }),
+    expected: () => ({ ctxMax: 99, slotsTotal: 9, ...(versions !== undefined && { versions }) }),
   });
-  return { clock, adapters, reports, directory };
+  return { clock, adapters, reports, installed, directory };
+}
+
+/** Says of which version the engine of an adapter is from now on. */
+function turnTo(adapter: TinyAdapter | undefined, engineVersion: string): void {
+  assert.ok(adapter?.facts);
+  adapter.facts = { ...adapter.facts, engineVersion };
 }
 
 const announced = (more: Partial<ReplicaAnnouncement> = {}): ReplicaAnnouncement => ({
@@ -158,6 +168,89 @@ test("an engine that cannot tell how it computes is like no other", async () => 
   await turn();
   const [one, other] = reports.map(({ facts }) => facts.computeFingerprint);
   assert.notEqual(one, other);
+});
+
+test("a replica of another engine version than the pool's others is refused until they are gone", async () => {
+  const { directory, reports, installed, clock } = open(false, { isOne: true });
+  directory.announce(announced());
+  directory.announce(announced({ replicaId: "same" }));
+  await turn();
+  installed.version = "tiny-2";
+  directory.announce(announced({ replicaId: "other" }));
+  await turn();
+  const { status, lastError, facts } = reports.at(-1) as Reported;
+  assert.equal(status, "failed");
+  assert.match(String(lastError), /^VERSION_MISMATCH: Replica other runs .* tiny-2, but pool p runs tiny-1/);
+  assert.equal(facts.engineVersion, "tiny-2");
+  assert.equal(directory.find("p", "other", 1), undefined);
+  directory.announce(announced({ poolId: "q", replicaId: "other" }));
+  await turn();
+  assert.equal(directory.find("q", "other", 1)?.props.engineVersion, "tiny-2");
+
+  directory.announce(announced({ phase: "draining" }));
+  clock.advance(1000);
+  await turn();
+  assert.equal(directory.find("p", "other", 1), undefined);
+  directory.announce(announced({ replicaId: "same", phase: "stopped" }));
+  const before = directory.version;
+  clock.advance(1000);
+  await turn();
+  assert.equal(reports.filter(({ replicaId }) => replicaId === "other").at(-1)?.status, "ready");
+  assert.ok(directory.find("p", "other", 1));
+  assert.equal(directory.version, before + 1);
+});
+
+test("what an older process ran says nothing about the version of its pool", async () => {
+  const { directory, installed } = open(false, { isOne: true });
+  directory.announce(announced());
+  await turn();
+  installed.version = "tiny-2";
+  // The one that answers first finds the other as a new process that has not answered.
+  directory.announce(announced({ replicaId: "r1" }));
+  directory.announce(announced({ epoch: 2 }));
+  await turn();
+  assert.ok(directory.find("p", "r0", 2));
+  assert.ok(directory.find("p", "r1", 1));
+});
+
+test("one that changes its version under way is refused like a new one, and taken when it is back", async () => {
+  const { directory, adapters, clock } = open(false, { isOne: true });
+  directory.announce(announced());
+  await turn();
+  for (const alone of ["tiny-2", "tiny-1"]) {
+    turnTo(adapters[0], alone);
+    clock.advance(1000);
+    await turn();
+    assert.equal(directory.find("p", "r0", 1)?.props.engineVersion, alone);
+  }
+  directory.announce(announced({ replicaId: "r1" }));
+  await turn();
+  for (const version of ["tiny-2", "tiny-1"]) {
+    turnTo(adapters[1], version);
+    clock.advance(1000);
+    await turn();
+    assert.equal(directory.find("p", "r1", 1) !== undefined, version === "tiny-1");
+    assert.ok(directory.find("p", "r0", 1));
+  }
+});
+
+test("a pool that does not insist takes any version, and a pinned one takes its own alone", async () => {
+  for (const [rule, isTaken] of [
+    [{ isOne: false }, true],
+    [{ isOne: false, pinned: "tiny-2" }, true],
+    [{ isOne: false, pinned: "tiny-3" }, false],
+    [{ isOne: true, pinned: "tiny-2" }, true],
+  ] as const) {
+    const { directory, installed, reports } = open(false, rule);
+    directory.announce(announced());
+    installed.version = "tiny-2";
+    directory.announce(announced({ replicaId: "r1" }));
+    await turn();
+    assert.equal(directory.find("p", "r1", 1) !== undefined, isTaken, JSON.stringify(rule));
+    assert.equal(directory.find("p", "r0", 1) !== undefined, !("pinned" in rule), JSON.stringify(rule));
+    if ("pinned" in rule)
+      assert.match(String(reports[0]?.lastError), /^VERSION_MISMATCH: .* is pinned to tiny/);
+  }
 });
 
 test("a directory that is closed has closed its adapters and waits for nothing", async () => {

@@ -1,11 +1,13 @@
 // Which replica is where. Whoever runs engines announces them here; a replica that is ready is bound to an
-// adapter, asked what it is, and reported to the core. Nothing is decided here.
+// adapter, asked what it is, and reported to the core: as failed where its pool does not take its version.
+// Nothing else is decided here.
 
 import type { Compute, ReplicaAnnouncement } from "@llama-orch/contract";
 import type { ReplicaFacts } from "@llama-orch/core";
 import type { Adapter, EngineAddress, EngineProps } from "@llama-orch/engines/adapter";
 import type { Clock } from "../clock.ts";
 import type { Happening } from "../loop.ts";
+import { type VersionRule, versionProblem } from "./engine-version.ts";
 
 export interface DirectoryOptions {
   readonly bind: (address: EngineAddress) => Adapter;
@@ -13,8 +15,17 @@ export interface DirectoryOptions {
   readonly clock: Clock;
   /** How often a ready replica is asked what it is. */
   readonly pollMs: number;
-  /** What is configured of a pool: its context until a replica has said more, and the most slots to use. */
-  readonly expected: (poolId: string) => { readonly ctxMax: number; readonly slotsTotal: number };
+  readonly expected: (poolId: string) => Expected;
+}
+
+/** What is configured of a pool. */
+export interface Expected {
+  /** Until a replica has said more. */
+  readonly ctxMax: number;
+  /** The most that are used of a replica. */
+  readonly slotsTotal: number;
+  /** Absent: any version is taken. */
+  readonly versions?: VersionRule;
 }
 
 /** A replica as it can be used now. */
@@ -28,6 +39,10 @@ interface Entry {
   announcement: ReplicaAnnouncement;
   adapter: Adapter | undefined;
   props: EngineProps | undefined;
+  /** The version with which this process was taken; undefined before. */
+  version: string | undefined;
+  /** Why it is not taken, although it is ready. */
+  refusal: string | undefined;
   /** Aborted as soon as the announcement is out of date. */
   binding: AbortController;
 }
@@ -105,6 +120,8 @@ export class Directory {
       announcement,
       adapter: same ? known?.adapter : undefined,
       props: known?.props,
+      version: same ? known?.version : undefined,
+      refusal: same ? known?.refusal : undefined,
       binding: new AbortController(),
     };
     this.#entries.set(key, entry);
@@ -125,13 +142,36 @@ export class Directory {
     while (!signal.aborted) {
       const props = await ask(entry.adapter, signal);
       if (signal.aborted) return;
-      const changed = props !== undefined && JSON.stringify(props) !== JSON.stringify(entry.props);
-      if (props !== undefined) entry.props = props;
-      if (changed) this.#version++;
       // The core hears of a ready replica again and again: that is how it knows that a doubt was unfounded.
-      if (props !== undefined) this.#report(entry);
+      if (props !== undefined) this.#answered(entry, props);
       await pause(clock, props === undefined ? retryMs : this.#options.pollMs, signal);
     }
+  }
+
+  #answered(entry: Entry, props: EngineProps): void {
+    const before = JSON.stringify([entry.props, entry.refusal]);
+    entry.props = props;
+    this.#admit(entry, props.engineVersion);
+    if (JSON.stringify([props, entry.refusal]) !== before) this.#version++;
+    this.#report(entry);
+  }
+
+  /** One that is refused is asked again like any other: the rest of its pool may be gone by then. */
+  #admit(entry: Entry, version: string): void {
+    const { poolId, replicaId } = entry.announcement;
+    const { versions } = this.#options.expected(poolId);
+    const running = this.#runningBeside(entry);
+    entry.refusal = versions && versionProblem({ poolId, replicaId, version }, versions, running);
+    entry.version = entry.refusal === undefined ? version : undefined;
+  }
+
+  /** What another replica of its pool serves with. */
+  #runningBeside({ announcement: { poolId, replicaId } }: Entry): string | undefined {
+    for (const { announcement, version } of this.#entries.values()) {
+      const isOther = announcement.poolId === poolId && announcement.replicaId !== replicaId;
+      if (isOther && announcement.phase === "ready" && version !== undefined) return version;
+    }
+    return undefined;
   }
 
   /** @throws EngineError for an engine that nobody here can speak to */
@@ -140,8 +180,11 @@ export class Directory {
     return this.#options.bind({ engine, url, ...(apiKey !== undefined && { apiKey }) });
   }
 
-  #report({ announcement, props }: Entry): void {
-    const { poolId, replicaId, phase, epoch, readyInMs, lastError, fault } = announcement;
+  #report({ announcement, props, refusal }: Entry): void {
+    const { poolId, replicaId, epoch, readyInMs, fault } = announcement;
+    const isRefused = announcement.phase === "ready" && refusal !== undefined;
+    const phase = isRefused ? "failed" : announcement.phase;
+    const lastError = isRefused ? refusal : announcement.lastError;
     this.#options.post({
       type: "ReplicaReported",
       poolId,
@@ -156,7 +199,8 @@ export class Directory {
   }
 }
 
-function boundOf({ announcement, adapter, props }: Entry): BoundReplica | undefined {
+function boundOf({ announcement, adapter, props, refusal }: Entry): BoundReplica | undefined {
+  if (refusal !== undefined) return undefined;
   if (announcement.phase !== "ready" || adapter === undefined || props === undefined) return undefined;
   return { announcement, adapter, props };
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import type { ReplicaAnnouncement } from "@llama-orch/contract";
+import type { EngineHealth } from "@llama-orch/engines/adapter";
 import { FakeClock } from "../fixtures/fake-clock.ts";
 import { configFor } from "../fixtures/running.ts";
 import { TinyAdapter } from "../fixtures/tiny-adapter.ts";
@@ -11,7 +12,7 @@ const away = { live: false, ready: false };
 const loading = { live: true, ready: false };
 const ready = { live: true, ready: true };
 
-async function watch(first = ready) {
+async function watch(first: EngineHealth = ready) {
   const clock = new FakeClock();
   const adapter = new TinyAdapter();
   const heard: ReplicaAnnouncement[] = [];
@@ -60,6 +61,13 @@ test("a server that was never there is away at once, and what is said of it hold
     [["backing_off", "crash"]],
   );
   assert.equal(heard[0]?.lastError, "The engine at http://127.0.0.1:1 does not answer.");
+});
+
+test("what was in the way of a server is said of it", async () => {
+  const { heard } = await watch({ ...away, error: "The proxy http://p:3128: nobody listens there." });
+  const says =
+    "The engine at http://127.0.0.1:1 does not answer. The proxy http://p:3128: nobody listens there.";
+  assert.equal(heard[0]?.lastError, says);
 });
 
 test("one missed answer is a hiccup, three in a row are not", async () => {

@@ -93,11 +93,11 @@ function watchOver(
   let isDoubted = false;
   let timer: Timer | undefined;
 
-  const tell = (next: ReplicaPhase): void => {
+  const tell = (next: ReplicaPhase, error?: string): void => {
     if (next === phase) return;
     if (next === "ready" && phase !== undefined) epoch = Math.max(epoch + 1, clock.nowMs());
     phase = next;
-    announce(announcementOf(replica, next, epoch));
+    announce(announcementOf(replica, next, epoch, error));
   };
 
   const look = async (): Promise<void> => {
@@ -106,7 +106,7 @@ function watchOver(
     timer?.cancel();
     const suspects = isDoubted;
     isDoubted = false;
-    const { live, ready } = await adapter.health(
+    const { live, ready, error } = await adapter.health(
       AbortSignal.any([closing.signal, AbortSignal.timeout(askMs)]),
     );
     isLooking = false;
@@ -114,7 +114,7 @@ function watchOver(
     misses = live ? 0 : suspects ? missesMax : misses + 1;
     if (ready) tell("ready");
     else if (live) tell("loading");
-    else if (phase === undefined || misses >= missesMax) tell("backing_off");
+    else if (phase === undefined || misses >= missesMax) tell("backing_off", error);
     // What was asked before the doubt came says nothing about it.
     if (isDoubted) void look();
     else timer = clock.after(pollMs, () => void look());
@@ -139,8 +139,10 @@ function announcementOf(
   { poolId, replicaId, engine, url, apiKey }: ExternalReplica,
   phase: ReplicaPhase,
   epoch: number,
+  error: string | undefined,
 ): ReplicaAnnouncement {
-  const lastError = `The engine at ${new URL(url).origin} does not answer.`;
+  const said = error === undefined ? "" : ` ${error}`;
+  const lastError = `The engine at ${new URL(url).origin} does not answer.${said}`;
   return {
     poolId,
     replicaId,

@@ -159,6 +159,7 @@ function requestOf(task: Task, { inputs, messages, prompt, query }: TaskBody): R
     ...(task.expectedTokens !== undefined && { expected_tokens: task.expectedTokens }),
     ...(inputs !== undefined && { inputs: inputs.map(redact) }),
     kv_hint: task.kvHint,
+    ...(task.label !== undefined && { label: task.label }),
     max_tokens: task.maxTokens,
     ...(messages !== undefined && {
       messages: messages.map(({ role, content }) => ({ content: redact(content), role })),

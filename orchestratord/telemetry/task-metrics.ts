@@ -18,6 +18,7 @@ import type { TaskRecord } from "../task-record.ts";
 import type { Tasks } from "../tasks.ts";
 import type { ServiceLevels, Views } from "../views.ts";
 import { AdmissionShares } from "./admission-shares.ts";
+import { Attainment } from "./attainment.ts";
 import type { MetricRegistry } from "./registry.ts";
 import { Window } from "./window.ts";
 
@@ -35,8 +36,7 @@ const levelWindowMs = 300_000;
 export class TaskMetrics implements ServiceLevels {
   readonly #options: TaskMetricsOptions;
   readonly #deadlines: Record<Priority, Window>;
-  readonly #firstTokens: Record<Priority, Window>;
-  readonly #failures: Record<Priority, Window>;
+  readonly #attainment: Attainment;
   /** First-token times by replica set. */
   readonly #levels = new Map<string, Window>();
   readonly #shares: AdmissionShares;
@@ -45,11 +45,12 @@ export class TaskMetrics implements ServiceLevels {
 
   constructor(options: TaskMetricsOptions) {
     this.#options = options;
-    const { telemetry } = options.config;
-    this.#shares = new AdmissionShares(telemetry.share_window_ms, () => options.clock.nowMs());
-    this.#deadlines = this.#perClass(telemetry.deadlines_window_ms);
-    this.#firstTokens = this.#perClass(telemetry.deadlines_window_ms);
-    this.#failures = this.#perClass(telemetry.deadlines_window_ms);
+    const { slo, telemetry } = options.config;
+    const nowMs = () => options.clock.nowMs();
+    this.#shares = new AdmissionShares(telemetry.share_window_ms, nowMs);
+    const windowMs = telemetry.deadlines_window_ms;
+    this.#deadlines = { interactive: new Window(windowMs, nowMs), batch: new Window(windowMs, nowMs) };
+    this.#attainment = new Attainment({ slo, windowMs, nowMs });
     this.#startAtZero();
   }
 
@@ -85,9 +86,11 @@ export class TaskMetrics implements ServiceLevels {
     }
   }
 
-  delivered({ jobId, placed, task }: TaskRecord, tokens: number): void {
+  delivered(record: TaskRecord, tokens: number): void {
     const { registry } = this.#options;
+    const { jobId, placed, task } = record;
     this.#resumed(jobId);
+    this.#attainment.delivered(record, tokens);
     registry.add("tokens_out_total", replicaLabels(task.engine, placed), tokens);
   }
 
@@ -114,7 +117,10 @@ export class TaskMetrics implements ServiceLevels {
       registry.set("active_leases", { pool_id: pool.id }, metrics.active_leases ?? 0);
       registry.set("pool_ready", { pool_id: pool.id }, ready ? 1 : 0);
     }
-    for (const priority of Priority.enum) this.#fillLevels(priority);
+    for (const priority of Priority.enum) {
+      registry.set("deadlines_met_ratio", { priority }, this.#deadlines[priority].mean ?? 1);
+    }
+    this.#attainment.fill(registry);
     this.#fillModels();
     for (const { tenant, priority, share } of this.#shares.now()) {
       registry.set("admission_share", { tenant, priority }, share);
@@ -132,23 +138,6 @@ export class TaskMetrics implements ServiceLevels {
         registry.set("model_state", { model_id, state }, state === current ? 1 : 0);
       }
     }
-  }
-
-  #fillLevels(priority: Priority): void {
-    const { registry, config } = this.#options;
-    registry.set("deadlines_met_ratio", { priority }, this.#deadlines[priority].mean ?? 1);
-    const failed = this.#failures[priority].mean;
-    const errorRate = config.slo[priority].error_rate;
-    const within = failed === null ? 1 : Math.min(1, (1 - failed) / (1 - errorRate));
-    registry.set("slo_attainment_ratio", { priority, objective: "errors" }, within);
-    if (priority !== "interactive") return;
-    const met = this.#firstTokens.interactive.shareUpTo(config.slo.interactive.first_token_p95_ms) ?? 1;
-    registry.set("slo_attainment_ratio", { priority, objective: "first_token" }, met);
-  }
-
-  #perClass(lengthMs: number): Record<Priority, Window> {
-    const window = () => new Window(lengthMs, () => this.#options.clock.nowMs());
-    return { interactive: window(), batch: window() };
   }
 
   /** Counters of configured pools are there from the first scrape on, so that a rate can be formed. */
@@ -232,16 +221,22 @@ export class TaskMetrics implements ServiceLevels {
 
   /** Once per stream: later attempts of the same task are not first tokens to anybody. */
   #firstToken({ jobId, nowMs }: FirstToken): void {
-    const { tasks, registry, core } = this.#options;
+    const { tasks, registry } = this.#options;
     const record = tasks.job(jobId);
     if (record === undefined || record.firstTokenAtMs !== undefined) return;
-    const { task, placed } = record;
+    const { task } = record;
     const ms = nowMs - (record.startedAtMs ?? nowMs);
-    this.#firstTokens[task.priority].add(ms);
+    this.#attainment.firstToken(task.priority, ms);
     registry.observe("latency_first_token_ms", poolLabels(record), ms);
-    if (placed === undefined) return;
-    const setId = core.state.pools.get(placed.poolId)?.replicas.get(placed.replicaId)?.setId;
+    const setId = this.#setOf(record);
     if (setId !== undefined) this.#levelOf(setId).add(ms);
+  }
+
+  /** The replica set of the last attempt; undefined once its replica is gone. */
+  #setOf({ placed }: TaskRecord): string | undefined {
+    if (placed === undefined) return undefined;
+    const { pools } = this.#options.core.state;
+    return pools.get(placed.poolId)?.replicas.get(placed.replicaId)?.setId;
   }
 
   #levelOf(setId: string): Window {
@@ -253,10 +248,14 @@ export class TaskMetrics implements ServiceLevels {
     return window;
   }
 
-  #attemptEnded({ jobId, promptTokens }: AttemptEnded): void {
+  #attemptEnded(event: AttemptEnded): void {
     const { tasks, registry } = this.#options;
+    const { jobId, promptTokens } = event;
     const record = tasks.job(jobId);
-    if (record === undefined || promptTokens <= 0) return;
+    if (record === undefined) return;
+    const setId = this.#setOf(record);
+    if (setId !== undefined) this.#attainment.attemptEnded(record.task.priority, setId, event);
+    if (promptTokens <= 0) return;
     registry.add("tokens_in_total", replicaLabels(record.task.engine, record.placed), promptTokens);
   }
 
@@ -272,7 +271,7 @@ export class TaskMetrics implements ServiceLevels {
       registry.add("tasks_canceled_total", { ...where, reason: outcome.reason });
     } else {
       this.#deadlines[priority].add(onTime ? 1 : 0);
-      this.#failures[priority].add(outcome.kind === "failed" ? 1 : 0);
+      this.#attainment.ended(priority, outcome.kind === "failed");
     }
     if (outcome.kind === "failed") {
       const { code } = outcome;

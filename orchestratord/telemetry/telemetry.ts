@@ -48,13 +48,13 @@ export class Telemetry implements Observer {
   readonly #trace: TaskTrace | undefined;
 
   constructor(options: TelemetryOptions) {
-    const { tasks, tracing } = options;
+    const { tasks, tracing, config, narrator } = options;
     this.#tasks = tasks;
     this.#replicaLog = new ReplicaLog(options);
     this.#storageLog = new StorageLog(options);
     this.#taskLog = new TaskLog(options);
     this.#metrics = new TaskMetrics({ ...options, registry: this.registry });
-    this.#trace = tracing?.(tasks);
+    this.#trace = tracing?.(tasks, config.telemetry.otlp_narration ? narrator : undefined);
   }
 
   get levels(): ServiceLevels {

@@ -1,10 +1,12 @@
-// Traces: one span per task with one child per attempt, sent with OTLP where an endpoint is configured.
-// Without one nothing of this is loaded.
+// Traces: one span per task with one child per attempt, sent with OTLP where an endpoint is configured, and
+// where that is wanted with the narration of the task. Without an endpoint nothing of this is loaded.
 
+import type { Narration } from "@llama-orch/contract";
 import type { Effect, Event } from "@llama-orch/core";
 import type { Span, Tracer } from "@opentelemetry/api";
 import type { TaskRecord } from "../task-record.ts";
 import type { Tasks } from "../tasks.ts";
+import type { Narrator } from "./narration.ts";
 
 export interface TaskTrace {
   handled(event: Event, effects: readonly Effect[]): void;
@@ -12,8 +14,11 @@ export interface TaskTrace {
   close(): Promise<void>;
 }
 
-/** Begins the traces of a daemon's tasks. */
-export type Tracing = (tasks: Tasks) => TaskTrace;
+/**
+ * Begins the traces of a daemon's tasks.
+ * @param narrator whose sentences go along; absent where they stay here
+ */
+export type Tracing = (tasks: Tasks, narrator: Narrator | undefined) => TaskTrace;
 
 export interface TracingOptions {
   readonly endpoint: string;
@@ -29,6 +34,7 @@ type Api = typeof import("@opentelemetry/api");
 interface Open {
   readonly task: Span;
   attempt: Span | undefined;
+  readonly told: string[];
 }
 
 export async function loadTracing({ endpoint, service, version }: TracingOptions): Promise<Tracing> {
@@ -45,11 +51,21 @@ export async function loadTracing({ endpoint, service, version }: TracingOptions
     spanProcessors: [new BatchSpanProcessor({ exporter: new OTLPTraceExporter({ url, timeoutMillis }) })],
   });
   const tracer = provider.getTracer(service, version);
-  return (tasks) => traceTasks(api, tracer, tasks, () => provider.shutdown());
+  return (tasks, narrator) => traceTasks({ api, tracer, tasks, narrator, flush: () => provider.shutdown() });
 }
 
-function traceTasks(api: Api, tracer: Tracer, tasks: Tasks, flush: () => Promise<void>): TaskTrace {
+interface Traced {
+  readonly api: Api;
+  readonly tracer: Tracer;
+  readonly tasks: Tasks;
+  readonly narrator: Narrator | undefined;
+  flush(): Promise<void>;
+}
+
+function traceTasks({ api, tracer, tasks, narrator, flush }: Traced): TaskTrace {
   const open = new Map<string, Open>();
+  /** Told of an event before what it means for the traces was looked at. */
+  let early: Narration[] = [];
   const { trace, ROOT_CONTEXT, SpanStatusCode } = api;
 
   const begin = (record: TaskRecord): void => {
@@ -63,8 +79,16 @@ function traceTasks(api: Api, tracer: Tracer, tasks: Tasks, flush: () => Promise
       "llama_orch.correlation_id": correlationId,
     };
     const span = tracer.startSpan("task", { startTime: submittedAtMs, attributes }, ROOT_CONTEXT);
-    open.set(jobId, { task: span, attempt: undefined });
+    const told = early.filter(({ job_id }) => job_id === jobId).map(({ human }) => human);
+    open.set(jobId, { task: span, attempt: undefined, told });
   };
+
+  const stopListening = narrator?.listen((narration) => {
+    if (narration.job_id === undefined) return;
+    const spans = open.get(narration.job_id);
+    if (spans === undefined) early.push(narration);
+    else spans.told.push(narration.human);
+  });
 
   const perform = (effect: Effect, nowMs: number): void => {
     if (effect.type === "AcceptTask") {
@@ -85,26 +109,30 @@ function traceTasks(api: Api, tracer: Tracer, tasks: Tasks, flush: () => Promise
     const spans = open.get(effect.jobId);
     if (spans === undefined) return;
     open.delete(effect.jobId);
-    spans.attempt?.end(nowMs);
     spans.task.setAttribute("llama_orch.tokens_out", effect.outcome.tokensOut);
     if (effect.outcome.kind === "failed") {
       spans.task.setStatus({ code: SpanStatusCode.ERROR, message: effect.outcome.code });
     }
-    spans.task.end(nowMs);
+    end(spans, nowMs);
   };
 
   return {
     handled(event, effects) {
       if (event.type === "FirstToken") open.get(event.jobId)?.attempt?.addEvent("first_token", event.nowMs);
       for (const effect of effects) perform(effect, event.nowMs);
+      early = [];
     },
     async close() {
-      for (const { task, attempt } of open.values()) {
-        attempt?.end();
-        task.end();
-      }
+      stopListening?.();
+      for (const spans of open.values()) end(spans);
       open.clear();
       await flush();
     },
   };
+}
+
+function end({ task, attempt, told }: Open, nowMs?: number): void {
+  attempt?.end(nowMs);
+  if (told.length > 0) task.setAttribute("llama_orch.narration", told);
+  task.end(nowMs);
 }

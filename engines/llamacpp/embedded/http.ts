@@ -73,18 +73,21 @@ function fail(response: ServerResponse, error: unknown): void {
 }
 
 async function readBody(request: IncomingMessage): Promise<Body> {
-  const tooLarge = new Refusal("too_large_error", `The body is larger than ${bodyBytesMax} bytes`);
-  if (Number(request.headers["content-length"] ?? 0) > bodyBytesMax) throw tooLarge;
+  if (Number(request.headers["content-length"] ?? 0) > bodyBytesMax) throw tooLarge();
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     length += chunk.length;
-    if (length > bodyBytesMax) throw tooLarge;
+    if (length > bodyBytesMax) throw tooLarge();
     chunks.push(chunk);
   }
   const value = parse(Buffer.concat(chunks).toString("utf8"));
   if (!isObject(value)) throw invalid("The body must be a JSON object");
   return value;
+}
+
+function tooLarge(): Refusal {
+  return new Refusal("too_large_error", `The body is larger than ${bodyBytesMax} bytes`);
 }
 
 /** llama-server answers a body that is no JSON with 500 and these words. */

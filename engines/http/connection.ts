@@ -1,0 +1,23 @@
+// How a connection to the server of a URL is begun: TCP, or TLS where the URL says so, over a connection that
+// is there already or over one of its own. A certificate is always verified, whatever the environment says.
+
+import { connect, isIP, type Socket } from "node:net";
+import { connect as connectSecurely } from "node:tls";
+
+/** `over`: what TLS is laid over, instead of a connection of its own. */
+export function beginConnection(url: URL, over?: Socket): Socket {
+  // An IPv6 address has brackets in a URL alone.
+  const host = url.hostname.replace(/^\[|\]$/g, "");
+  const address = { host, port: portOf(url), noDelay: true };
+  if (!isSecure(url)) return connect(address);
+  const names = isIP(host) === 0 ? { servername: host } : {};
+  const carrier = over === undefined ? {} : { socket: over };
+  return connectSecurely({ ...address, ...names, ...carrier, rejectUnauthorized: true });
+}
+
+/** The event after which such a connection carries bytes. */
+export const readyEvent = (url: URL) => (isSecure(url) ? "secureConnect" : "connect");
+
+export const portOf = (url: URL): number => Number(url.port) || (isSecure(url) ? 443 : 80);
+
+export const isSecure = ({ protocol }: URL): boolean => protocol === "https:";
