@@ -67,6 +67,33 @@ test(
 );
 
 test(
+  "an engine that has answered is not blamed for the time that the disk takes, and is watched again afterwards",
+  staged(async (stage) => {
+    const writing = Promise.withResolvers<boolean>();
+    const { engine, sink, reports, abort, ended } = run(stage, {
+      written: writing.promise,
+      limits: { wallMs: 40_000 },
+    });
+    const isStalled = () => typesOf(reports).includes("AttemptStalled");
+    stage.clock.advance(20_000);
+    const said = engine.says("a");
+    await new Promise((resolve) => setImmediate(resolve));
+    stage.clock.advance(300_000);
+    assert.equal(isStalled(), false);
+    writing.resolve(true);
+    await said;
+    await engine.says("b");
+    assert.equal(tokensIn(sink.text), "ab");
+    stage.clock.advance(4999);
+    assert.equal(isStalled(), false);
+    stage.clock.advance(1);
+    assert.equal(isStalled(), true);
+    abort();
+    await ended();
+  }),
+);
+
+test(
   "an attempt that takes longer than it may is noticed however busy it is",
   staged(async (stage) => {
     const { engine, reports, abort, ended } = run(stage, { limits: { wallMs: 10_000 } });

@@ -76,7 +76,8 @@ const isOver = "The attempt is over.";
 class RunningAttempt {
   readonly #o: RelayOptions;
   readonly #engine = new AbortController();
-  readonly #startedAtMs: number;
+  /** Later by the time that it waited for the disk: the engine has to answer for its own alone. */
+  #startedAtMs: number;
   readonly #tokensBefore: number;
   /** Set until all that was delivered before has been made again. */
   #replayed: Replayed | undefined;
@@ -162,9 +163,15 @@ class RunningAttempt {
     return this.#judge();
   }
 
+  /** The engine has been heard, and what it says next waits for the disk, not for the engine. */
   async #untilWritten(): Promise<void> {
-    this.#isWritten = await this.#o.written;
-    if (!this.#isWritten) this.#stop(unwritten);
+    const { clock, written } = this.#o;
+    const heardAtMs = clock.nowMs();
+    this.#watch?.cancel();
+    this.#isWritten = await written;
+    this.#startedAtMs += clock.nowMs() - heardAtMs;
+    if (this.#isWritten) this.#rewatch();
+    else this.#stop(unwritten);
   }
 
   /** A replay that ends early has made other text, too. */
