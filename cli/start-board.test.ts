@@ -59,6 +59,23 @@ test("why an engine is started again is told while it starts, and again when the
   );
 });
 
+test("how far an engine is stands there once, however often it is announced", () => {
+  const board = new StartBoard(poolsOf({ replicas: 2 }));
+  const said: string[] = [];
+  const each = { onProgress: (text: string) => void said.push(text) };
+  for (const replicaId of ["r0", "r1"]) {
+    board.take(told("starting", { replicaId }), each);
+    board.take(told("starting", { replicaId, pid: 4711 }), each);
+  }
+  for (const phase of ["loading", "backing_off", "starting"] as const) board.take(told(phase), each);
+  const phases = ["r0 is starting", "r1 is starting", "r0 is loading", "r0 is backing_off", "r0 is starting"];
+  assert.deepEqual(
+    said,
+    phases.map((words) => `Starting: p0/${words}`),
+  );
+  assert.deepEqual(board.pids(), { "p0/r1": 4711 });
+});
+
 test("a pool whose engines have all failed is refused at once with the reason", async () => {
   const board = new StartBoard(poolsOf({}));
   board.take(told("failed", { lastError: "There is no model." }), quiet);

@@ -27,9 +27,11 @@ export class StartBoard {
 
   take(announcement: ReplicaAnnouncement, { onProgress }: Pick<UpWish, "onProgress">): void {
     const name = nameOf(announcement);
+    const { phase } = announcement;
+    const isNews = phase !== this.#known.get(name)?.phase;
     this.#known.set(name, announcement);
     if (this.#begun) return;
-    onProgress(`Starting: ${name} is ${announcement.phase}${reasonOf(announcement)}`);
+    if (isNews) onProgress(`Starting: ${name} is ${phase}${reasonOf(announcement)}`);
     for (const { id, replicas } of this.#pools) {
       const failed = this.#of(id, "failed");
       if (failed.length < replicas) continue;

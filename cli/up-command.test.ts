@@ -6,7 +6,15 @@ import type { Context } from "./context.ts";
 import { fileInspector } from "./doctor/inspector.ts";
 import { Interrupted } from "./failure.ts";
 import { MemoryTerminal } from "./fixtures/memory-terminal.ts";
-import { bannerText, curlLines, type Installation, runUp, takenPort, type UpWish } from "./up-command.ts";
+import {
+  bannerText,
+  curlLines,
+  type Installation,
+  runUp,
+  TakenFolder,
+  takenPort,
+  type UpWish,
+} from "./up-command.ts";
 
 const demo = { id: "demo", model: "haiku", engine: "llamacpp", where: "on the CPU", serves: true };
 const installation: Installation = {
@@ -131,20 +139,45 @@ test("a Ctrl-C while it still starts is not lost", async () => {
   await assert.rejects(runUp(contextOn(terminal), {}, { inspector: fileInspector(), start }), Interrupted);
 });
 
+/** A machine on which somebody listens on the ports, who is not for us to see. */
+function listeningOn(...ports: number[]) {
+  const lines = ports.map((port) => {
+    const hex = port.toString(16).toUpperCase().padStart(4, "0");
+    return `0: 0100007F:${hex} 00000000:0000 0A 0:0 0:0 0 0 0 77 1\n`;
+  });
+  const table = lines.join("");
+  return { ...fileInspector("/nowhere"), read: (path: string) => (path === "/proc/net/tcp" ? table : "") };
+}
+
 test("a taken port is named with its holder and another to choose", () => {
-  const line = "0: 0100007F:1F90 00000000:0000 0A 0:0 0:0 0 0 0 77 1";
-  const inspector = {
-    ...fileInspector("/nowhere"),
-    read: (path: string) => (path === "/proc/net/tcp" ? line : ""),
-  };
+  const inspector = listeningOn(8080);
   const error = Object.assign(new Error("listen EADDRINUSE"), { code: "EADDRINUSE", port: 8080 });
   assert.equal(
-    takenPort(error, inspector)?.message,
+    takenPort(error, {}, inspector)?.message,
     "Port 8080 is taken by a process of another user or container. " +
       "Choose another with `npm run up -- --port 8090`, or stop that process.",
   );
-  assert.equal(takenPort(error, inspector)?.exitCode, 2);
-  assert.equal(takenPort(new Error("something else"), inspector), undefined);
+  assert.equal(takenPort(error, {}, inspector)?.exitCode, 2);
+  assert.equal(takenPort(new Error("something else"), {}, inspector), undefined);
+  assert.match(
+    takenPort(error, { config: "my pools.json", dataDir: "/d" }, listeningOn(8080, 8090))?.message ?? "",
+    /with `npm run up -- --port 8100 --config 'my pools\.json' --data-dir \/d`/,
+  );
+});
+
+test("beside an up that has directory and port both are named at once, and a way past both", () => {
+  const says = "The data directory /d is in use by process 4711. Stop that daemon first.";
+  const taken = Object.assign(new Error(says), { path: "/d", holder: "4711" });
+  const refused = (port: number) => takenPort(new TakenFolder(taken, port), { port }, listeningOn(8080));
+  assert.equal(
+    refused(8080)?.message,
+    "The data directory /d is in use by process 4711, and port 8080 is taken by a process of another user or " +
+      "container. Stop that first, or choose another port and directory with " +
+      "`npm run up -- --port 8090 --data-dir /d-8090`.",
+  );
+  assert.equal(refused(8080)?.exitCode, 2);
+  for (const free of [8090, 0]) assert.equal(refused(free), undefined, "what it says itself is enough");
+  assert.equal(new TakenFolder(taken, 0).message, says);
 });
 
 test("the printed curl is a shell program whose body is a task that the contract accepts", () => {

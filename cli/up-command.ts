@@ -1,6 +1,7 @@
 // `llorch up`: reads its options, starts everything through one call, says where it is, and stops it politely
 // on Ctrl-C, at once on the second. What is started stands in up.ts.
 
+import { resolve } from "node:path";
 import { type Context, print } from "./context.ts";
 import type { Inspector } from "./doctor/inspector.ts";
 import { holderText, portHolder } from "./doctor/port-holder.ts";
@@ -53,7 +54,22 @@ export interface StartedPool {
   readonly serves: boolean;
 }
 
-/** @throws Refusal with a sentence, or what Node says when a port is taken */
+/** Another daemon has the data directory; who started knows no more than which port was to be had with it. */
+export class TakenFolder extends Refusal {
+  readonly path: string;
+  /** A process id, or `unknown`. */
+  readonly holder: string;
+  readonly port: number;
+
+  constructor({ message, path, holder }: Error & Pick<TakenFolder, "path" | "holder">, port: number) {
+    super(message, exitCodes.usage);
+    this.path = path;
+    this.holder = holder;
+    this.port = port;
+  }
+}
+
+/** @throws Refusal with a sentence (of a taken folder a `TakenFolder`), or what Node says of a taken port */
 export type StartInstallation = (wish: UpWish, signal: AbortSignal) => Promise<Installation>;
 
 interface UpParts {
@@ -120,20 +136,48 @@ async function begin(
     );
   } catch (error) {
     status.clear();
-    throw takenPort(error, inspector) ?? error;
+    throw takenPort(error, options, inspector) ?? error;
   }
 }
 
-/** Node names the port; the kernel knows who has it. */
-export function takenPort(error: unknown, inspector: Inspector): Refusal | undefined {
-  if (!isTakenPort(error)) return undefined;
+/**
+ * Node names the port; the kernel knows who has it. Where the folder is taken and the port is too, as beside
+ * an `up` that runs, both are said at once, so that nobody is refused a second time.
+ */
+export function takenPort(error: unknown, options: UpOptions, inspector: Inspector): Refusal | undefined {
+  const isFolder = error instanceof TakenFolder;
+  if (!isFolder && !isTakenPort(error)) return undefined;
   const { port } = error;
-  const holder = portHolder(inspector, port) ?? {};
-  return new Refusal(
-    `Port ${port} is taken by ${holderText(holder)}. ` +
-      `Choose another with \`npm run up -- --port ${port + 10 > 65_535 ? 0 : port + 10}\`, or stop that process.`,
-    exitCodes.usage,
+  const holder = portHolder(inspector, port);
+  if (isFolder && (port === 0 || holder === undefined)) return undefined;
+  const other = freePort(inspector, port);
+  const taken = `ort ${port} is taken by ${holderText(holder ?? {})}.`;
+  if (!isFolder) {
+    const says = `P${taken} Choose another with \`${upText(options, other)}\`, or stop that process.`;
+    return new Refusal(says, exitCodes.usage);
+  }
+  const beside = upText({ ...options, dataDir: `${resolve(error.path)}-${other}` }, other);
+  const says =
+    `The data directory ${error.path} is in use by process ${error.holder}, and p${taken} ` +
+    `Stop that first, or choose another port and directory with \`${beside}\`.`;
+  return new Refusal(says, exitCodes.usage);
+}
+
+/** As far as we can see; 0 lets the kernel choose. */
+function freePort(inspector: Inspector, taken: number): number {
+  for (let port = taken + 10; port <= 65_535; port += 10) {
+    if (portHolder(inspector, port) === undefined) return port;
+  }
+  return 0;
+}
+
+/** The same `up` on another port. */
+function upText({ config, dataDir }: UpOptions, port: number): string {
+  const more = { "--config": config, "--data-dir": dataDir };
+  const words = Object.entries(more).flatMap(([name, value]) =>
+    value === undefined ? [] : [` ${name} ${quoted(value)}`],
   );
+  return `npm run up -- --port ${port}${words.join("")}`;
 }
 
 export function isTakenPort(error: unknown): error is Error & { readonly port: number } {

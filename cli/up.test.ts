@@ -132,6 +132,20 @@ test("up serves the demo model and leaves no process behind after Ctrl-C", async
   assert.deepEqual([...new Set(records.map(({ service }) => service))], ["orchestratord", "pool-managerd"]);
 });
 
+test("a second up is told at once who has directory and port, and how to start beside it", async (t) => {
+  const dataDir = temporaryFolder(t);
+  const installation = await starting(t, { dataDir, configFile: configFile(t, { pools: [] }) });
+  t.after(() => installation.stop(AbortSignal.abort()));
+  const { port } = new URL(installation.urls.orchestrator);
+  const { said, closed } = startUp(t, "--port", port, "--data-dir", dataDir);
+  assert.deepEqual(await closed, [2, null], said.err);
+  const first = `The data directory ${dataDir} is in use by process ${process.pid}, and port ${port} is taken by `;
+  assert.ok(said.err.includes(first), said.err);
+  assert.ok(said.err.includes(`(pid ${process.pid})`), said.err);
+  const beside = /`npm run up -- --port (\d+) --data-dir (\S+)`\.$/m.exec(said.err);
+  assert.ok(beside !== null && beside[1] !== port && beside[2] !== dataDir, said.err);
+});
+
 test("a configuration that is wrong is refused with every problem and exit code 2", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "llorch-up-"));
   t.after(() => rmSync(folder, { recursive: true }));

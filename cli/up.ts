@@ -18,7 +18,13 @@ import { engineEnvironment } from "./engine-environment.ts";
 import { exitCodes, Refusal } from "./failure.ts";
 import manifest from "./package.json" with { type: "json" };
 import { StartBoard } from "./start-board.ts";
-import { type Installation, isTakenPort, type StartInstallation, type UpWish } from "./up-command.ts";
+import {
+  type Installation,
+  isTakenPort,
+  type StartInstallation,
+  TakenFolder,
+  type UpWish,
+} from "./up-command.ts";
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
@@ -29,7 +35,7 @@ export function installationStarter(variables: Variables): StartInstallation {
     const hasNvidiaDriver = existsSync(driverFile);
     // Loaded here, since the other commands need neither daemon.
     const [
-      { readConfigFile, startOrchestratord, startFailure },
+      { DirectoryTaken, readConfigFile, startOrchestratord, startFailure },
       { LogFile, provisionLlamacpp, startReplicas },
     ] = await Promise.all([import("@llama-orch/orchestratord"), import("@llama-orch/pool-managerd")]);
     const path = wish.configFile ?? (variables.ORCHD_POOLS_CONFIG?.trim() || undefined);
@@ -57,6 +63,7 @@ export function installationStarter(variables: Variables): StartInstallation {
       const says = startFailure(error);
       // Who asked for a start can name who holds the port.
       if (says === undefined || isTakenPort(error)) throw error;
+      if (error instanceof DirectoryTaken) throw new TakenFolder(error, portOf(config));
       throw new Refusal(says, exitCodes.usage);
     });
     const stop = async (atOnce: AbortSignal) => {
@@ -87,6 +94,10 @@ export function installationStarter(variables: Variables): StartInstallation {
       throw error;
     }
   };
+}
+
+function portOf({ auth }: Config): number {
+  return Number(auth.bind_addr.slice(auth.bind_addr.lastIndexOf(":") + 1));
 }
 
 /** As the orchestrator's own lines begin, which go to the same file. */

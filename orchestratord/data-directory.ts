@@ -12,7 +12,18 @@ export interface DataDirectory {
 }
 
 /** Somebody else holds the folder; the message says who. */
-export class DirectoryTaken extends Error {}
+export class DirectoryTaken extends Error {
+  readonly path: string;
+  /** A process id, or `unknown`. */
+  readonly holder: string;
+
+  constructor(path: string, holder: string, options?: ErrorOptions) {
+    const todo = "Stop that daemon first, or choose another directory with --data-dir or LLORCH_DATA_DIR.";
+    super(`The data directory ${path} is in use by process ${holder}. ${todo}`, options);
+    this.path = path;
+    this.holder = holder;
+  }
+}
 
 export function takeDataDirectory(path: string): DataDirectory {
   mkdirSync(path, { recursive: true, mode: 0o700 });
@@ -29,11 +40,7 @@ export function takeDataDirectory(path: string): DataDirectory {
     lock.close();
     const { errcode } = cause as { errcode?: number };
     if (errcode !== sqliteBusy) throw cause;
-    throw new DirectoryTaken(
-      `The data directory ${path} is in use by process ${readHolder(holder)}. Stop that daemon first, or ` +
-        "choose another directory with --data-dir or LLORCH_DATA_DIR.",
-      { cause },
-    );
+    throw new DirectoryTaken(path, readHolder(holder), { cause });
   }
   noteHolder(holder);
   return {

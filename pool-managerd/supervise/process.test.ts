@@ -195,6 +195,30 @@ test("an engine that ignores SIGTERM is killed when its grace is over", async (t
   assert.equal(heard.all.at(-1)?.phase, "stopped");
 });
 
+test("an engine that is being stopped has its whole grace and no more, and is not late to be ready any more", async (t) => {
+  const clock = new ManualClock();
+  // Longer than any number of looks at it takes.
+  const hourMs = 3_600_000;
+  const times = { ...shortTimes, readyWithinMs: hourMs, graceMs: 3 * hourMs };
+  let pid = 0;
+  // Else a failure would wait for ever: nobody lets the grace pass any more.
+  t.after(() => startOf(pid) !== undefined && process.kill(pid, "SIGKILL"));
+  const { heard, replicas } = await supervise(t, poolConfig({ model: "stuck" }), { clock, times });
+  while (heard.phases().at(-1) !== "loading") await passed(clock, 1);
+  pid = (await heard.phase("loading")).pid ?? 0;
+  const stopped = replicas.stop();
+  clock.advance(hourMs);
+  assert.equal(heard.all.at(-1)?.phase, "stopped");
+  assert.ok(startOf(pid) !== undefined);
+  const again = replicas.stop();
+  clock.advance(2 * hourMs);
+  assert.ok(await untilGone(pid));
+  await Promise.all([stopped, again]);
+  const { phase, lastError, fault } = heard.all.at(-1) ?? {};
+  assert.deepEqual([phase, lastError, fault], ["stopped", undefined, undefined]);
+  assert.ok(!heard.phases().includes("backing_off"));
+});
+
 test("stop is heard in every state: while the model is looked for, while it loads, and between restarts", async (t) => {
   for (const model of ["good", "never", "missing"]) {
     const { heard, replicas } = await supervise(t, poolConfig({ model }));

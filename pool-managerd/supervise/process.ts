@@ -128,11 +128,15 @@ export class SupervisedProcess {
       if (this.#phase !== "stopped") this.#enter("stopped");
       return;
     }
-    run.ending = { ...run.ending, restart: false };
-    if (this.#phase === "stopping") this.#announce();
-    else this.#enter("stopping");
-    run.controller.abort();
-    if (run.child !== undefined) this.#terminate(run, run.child);
+    // What has been begun goes on: who stops it once more gives it no second grace.
+    if (run.ending?.restart !== false) {
+      run.ending = { ...run.ending, restart: false };
+      // Nothing that was waited for may strike while it ends.
+      unwatch(run);
+      if (this.#phase === "stopping") this.#announce();
+      else this.#enter("stopping");
+      if (run.child !== undefined) this.#terminate(run, run.child);
+    }
     await run.done;
   }
 
@@ -267,8 +271,8 @@ export class SupervisedProcess {
     const isWhy = cause.kind !== "leaving";
     run.ending = { restart: this.#phase !== "draining", ...(isWhy && { cause }) };
     this.#explain(run, cause);
+    unwatch(run);
     this.#enter("stopping");
-    run.controller.abort();
     child.signal("SIGKILL");
   }
 
