@@ -134,6 +134,23 @@ test("a task that the store refuses is answered 503, shows nothing, and may be s
   assert.equal(lastOf(await client.frames("refused")).event, "end");
 });
 
+test("a task that the store refuses has never been, whatever an engine has said of it meanwhile", async (t) => {
+  const { client, store, engines, log } = await onHeldDisk(t);
+  const [engine] = engines;
+  await fetch(`${engine?.url}/faults`, { method: "POST", body: JSON.stringify({ status: 400 }) });
+  store.holds = kindIs("admitted");
+  store.refuses = () => true;
+  const submitted = client.submit({ task_id: "failed-early", session_id: "s" });
+  await store.until("admitted");
+  await isSettled(client, submitted);
+  const [shown] = (await client.get("/v2/tasks")).body.tasks;
+  assert.equal(shown.state, "running");
+  store.release();
+  assert.equal((await submitted).body.policy_label, "storage");
+  assert.equal((await client.get("/v1/sessions/s")).body.turns, 0);
+  assert.deepEqual(log.of("task_failed"), []);
+});
+
 test("what the store refuses of a task's end is owed: nothing is told before, and all of it afterwards", async (t) => {
   const { client, store } = await onHeldDisk(t);
   store.refuses = (facts) => facts.length === 0 || facts.some(kindIs("ended"));

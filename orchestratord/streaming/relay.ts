@@ -65,7 +65,10 @@ const progressEveryMs = 1000;
 export async function relay(options: RelayOptions): Promise<void> {
   const attempt = new RunningAttempt(options);
   try {
-    options.report(await attempt.run());
+    const ended = await attempt.run();
+    // Of a task that the disk refuses there is nothing to say: it never was.
+    await options.written;
+    options.report(ended);
   } finally {
     attempt.close();
   }
