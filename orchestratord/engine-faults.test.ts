@@ -10,10 +10,16 @@ import { type FakeFaults, type StartedFake, startFake } from "@llama-orch/engine
 import { lastOf } from "./fixtures/client.ts";
 import { equalFacts, model, poolOf, running } from "./fixtures/running.ts";
 
-/** What an overloaded proxy does: the first calls of one path are 503, everything else reaches the engine. */
-async function overloaded(t: TestContext, engine: StartedFake, path: string, calls: number): Promise<string> {
+/** What an overloaded proxy does: the first calls of one path are refused, all else reaches the engine. */
+async function overloaded(
+  t: TestContext,
+  engine: StartedFake,
+  path: string,
+  calls: number,
+  status = 503,
+): Promise<string> {
   const proxy = createServer((asked, answer) => {
-    if (asked.url === path && calls-- > 0) return answer.writeHead(503).end();
+    if (asked.url === path && calls-- > 0) return answer.writeHead(status).end();
     const { method, headers } = asked;
     const passed = request(`${engine.url}${asked.url}`, { method, headers }, (given) => {
       answer.writeHead(given.statusCode ?? 500, given.headers);
@@ -84,3 +90,19 @@ test(
     }
   },
 );
+
+test("an engine that is ready and refuses to say what it is has failed, and log and pool say why", async (t) => {
+  const engine = await startFake(equalFacts);
+  t.after(() => engine.stop());
+  const base_url = await overloaded(t, engine, "/props", Number.POSITIVE_INFINITY, 401);
+  const pools = [poolOf([{}], { provisioning: { mode: "external", base_url } })(engine, 0)];
+  const { client, log } = await running(t, { engines: [], config: { pools } });
+  const { last_error } = await log.until(({ event }) => event === "replica_failed");
+  const why =
+    /^Replica r0 is ready, but its engine does not say what it is: .*401.* API key\. It is asked again/;
+  assert.match(`${last_error}`, why);
+  const { body } = await client.get("/v1/pools/pool-0/health");
+  assert.equal(body.ready, false);
+  assert.match(body.last_error, why);
+  assert.equal((await client.submit({ task_id: "nowhere" })).status, 503);
+});

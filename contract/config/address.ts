@@ -22,6 +22,21 @@ export const HttpUrl = secretInPart(
   }),
 );
 
+/**
+ * Where an engine is reached, which may be behind a path. Paths are appended to it, and a key travels in a
+ * header, so a user, a query and a fragment would be of no effect and are not taken.
+ */
+export const EngineUrl = secretInPart(
+  Type.String({
+    pattern: "^https?://[^\\s/?#@]+(/[^\\s?#]*)?$",
+    maxLength: 2048,
+    "x-accepts":
+      "a URL that begins with http:// or https://, without a user, a query and a fragment, " +
+      "such as http://10.0.0.7:8080/path",
+    "x-url": true,
+  }),
+);
+
 /** Nothing but its host, its port and who asks says anything to a proxy, so nothing else is taken. */
 export const ProxyUrl = secretInPart(
   Type.String({

@@ -4,7 +4,7 @@
 import Type from "typebox";
 import { NodeId, PoolId, ReplicaId } from "../ids.ts";
 import { PlacementStrategy } from "../words.ts";
-import { HttpUrl, ListenAddress, NodeAddress } from "./address.ts";
+import { EngineUrl, HttpUrl, ListenAddress, NodeAddress } from "./address.ts";
 import { derived, ms, optional, path, positive, section, setting, text } from "./setting.ts";
 
 export const Nodes = section(
@@ -81,7 +81,7 @@ export const Placement = section(
 
 export const Llamacpp = section(
   {
-    url: optional(HttpUrl, "A llama-server that runs already and is bound directly."),
+    url: optional(EngineUrl, "A llama-server that runs already and is bound directly."),
     pool: setting(PoolId, "default", "The pool it serves as."),
     replica: setting(ReplicaId, "r0", "The replica it serves as."),
   },

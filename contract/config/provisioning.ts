@@ -4,7 +4,7 @@
 import Type from "typebox";
 import { Digest, ModelRef } from "../ids.ts";
 import { ProvisioningMode } from "../words.ts";
-import { HttpUrl } from "./address.ts";
+import { EngineUrl, HttpUrl } from "./address.ts";
 import {
   closed,
   derived,
@@ -75,7 +75,7 @@ export const Provisioning = section(
       false,
       "Permits planning a build without CUDA where no GPU is found; serving on CPU still needs allow_cpu.",
     ),
-    base_url: optional(HttpUrl, "Where the engine of external mode listens."),
+    base_url: optional(EngineUrl, "Where the engine of external mode listens."),
     source: optional(Source, "What source mode builds."),
     container: optional(Container, "What container mode pulls."),
     package: optional(Package, "What package mode installs."),

@@ -49,6 +49,31 @@ const cases: readonly Case[] = [
       refuses: [path, /a URL with a valid host and port/],
     }),
   ),
+  ...(
+    [
+      ["llamacpp.url", (url) => ({ llamacpp: { url } })],
+      ["pools[0].provisioning.base_url", (base_url) => onePool({ provisioning: { base_url } })],
+    ] as [string, (url: string) => object][]
+  ).flatMap(([path, fileWith]): Case[] => [
+    {
+      title: `port 0, on which nobody listens, is refused as ${path}`,
+      file: fileWith("http://127.0.0.1:0"),
+      refuses: [path, /a URL with a valid host and port/],
+    },
+    ...["http://me:pass@e:1", "http://me@e:1/v1", "http://e:1/?a=b", "http://e:1?a", "http://e:1/v1#f"].map(
+      (url): Case => ({
+        title: `what would have no effect is refused in ${path}, as in ${url}`,
+        file: fileWith(url),
+        refuses: [path, /without a user, a query and a fragment/],
+      }),
+    ),
+    { title: `${path} may have a path, with an @ in it`, file: fileWith("https://e:1/relay/@r0/") },
+  ]),
+  {
+    title: "port 0 of a collector of traces is refused as well",
+    file: { telemetry: { otlp_endpoint: "http://127.0.0.1:0" } },
+    refuses: ["telemetry.otlp_endpoint", /valid host and port/],
+  },
   {
     title: "what is no URL at all is one problem, not two",
     file: { llamacpp: { url: "ftp://1.2.3.999" } },
@@ -56,7 +81,7 @@ const cases: readonly Case[] = [
   },
   {
     title: "an address from a variable is looked at as well",
-    environment: { ORCHD_LLAMACPP_URL: "http://user:hunter2@127.0.0.1:99999" },
+    environment: { ORCHD_LLAMACPP_URL: "http://127.0.0.1:99999" },
     refuses: ["llamacpp.url", /valid host and port/],
   },
   {

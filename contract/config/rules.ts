@@ -131,7 +131,7 @@ const rules: readonly Rule[] = [
 function unreadableUrls(config: Config): readonly Finding[] {
   return [...leaves(wholeFile, config)].flatMap(({ path, key, value }) => {
     const unreadable = (schema: Key, url: unknown, at: string) =>
-      schema["x-url"] !== true || typeof url !== "string" || URL.canParse(url)
+      schema["x-url"] !== true || typeof url !== "string" || isReachable(url)
         ? none
         : finding(at, given({ ...schema }, url), "a URL with a valid host and port, as http://10.0.0.7:8080");
     return Array.isArray(value)
@@ -139,6 +139,9 @@ function unreadableUrls(config: Config): readonly Finding[] {
       : unreadable(key, value, path);
   });
 }
+
+/** Nobody listens on port 0, and no connection can be made to it. */
+const isReachable = (url: string): boolean => URL.canParse(url) && new URL(url).port !== "0";
 
 const cloudVariable = { orchestrator_url: "ORCHESTRATORD_URL", address: "POOL_MANAGERD_ADDRESS" } as const;
 

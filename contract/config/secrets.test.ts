@@ -76,7 +76,8 @@ const printedUrls: readonly [string, string][] = [
 ];
 for (const [url, shown] of printedUrls) {
   test(`of ${url.replaceAll("hunter2", "…")} a person sees ${shown}`, () => {
-    assert.equal(shownAt("llamacpp.url", { llamacpp: { url } }), shown);
+    const file = { telemetry: { otlp_endpoint: url } };
+    assert.equal(shownAt("telemetry.otlp_endpoint", file), shown);
   });
 }
 

@@ -18,6 +18,6 @@ export function beginConnection(url: URL, over?: Socket): Socket {
 /** The event after which such a connection carries bytes. */
 export const readyEvent = (url: URL) => (isSecure(url) ? "secureConnect" : "connect");
 
-export const portOf = (url: URL): number => Number(url.port) || (isSecure(url) ? 443 : 80);
+export const portOf = (url: URL): number => (url.port === "" ? (isSecure(url) ? 443 : 80) : Number(url.port));
 
 export const isSecure = ({ protocol }: URL): boolean => protocol === "https:";

@@ -1,7 +1,8 @@
-// The connections of plain calls to one server: straight there or through a proxy, a bounded number, each
-// kept for a while for the next call. Streams have connections of their own.
+// The connections of plain calls to one server: straight there or through a proxy, each kept for a while for
+// the next call. How many calls there are at a time is not decided here. Streams have connections of their
+// own.
 
-import { Agent } from "node:http";
+import { Agent, type ClientRequestArgs } from "node:http";
 import type { Socket } from "node:net";
 import { beginConnection, readyEvent } from "./connection.ts";
 import { httpFailure } from "./http-failure.ts";
@@ -12,9 +13,15 @@ export interface ConnectionsOptions {
   /** The way to it; straight there without one. */
   readonly proxy: URL | undefined;
   readonly connectMs: number;
-  /** Calls under way at most, and connections without one. */
-  readonly max: number;
+  /** Connections without a call at most. */
+  readonly idleMax: number;
   readonly idleMs: number;
+}
+
+/** What a call tells about itself. */
+export interface ConnectionCall extends ClientRequestArgs {
+  /** Aborted when the call is given up: then nothing is made for it any more. */
+  readonly until?: AbortSignal;
 }
 
 type Made = Parameters<Agent["createConnection"]>[1];
@@ -24,16 +31,19 @@ export class Connections extends Agent {
   readonly #closing = new AbortController();
 
   constructor(options: ConnectionsOptions) {
-    const { max, idleMs } = options;
-    super({ keepAlive: true, maxSockets: max, maxFreeSockets: max, timeout: idleMs });
+    const { idleMax, idleMs } = options;
+    // Node's own bound would let every tunnel through that is still dug, so there is none here.
+    super({ keepAlive: true, maxFreeSockets: idleMax, timeout: idleMs });
     this.#options = options;
   }
 
   /** Called by Node, for a call that finds no connection free; it knows nothing of TLS and of proxies. */
-  override createConnection(_call: object, made?: Made): Socket | undefined {
+  override createConnection({ until }: ConnectionCall, made?: Made): Socket | undefined {
     const { server, proxy, connectMs } = this.#options;
     if (proxy === undefined) return this.#straight();
-    openTunnel({ proxy, server, limitMs: connectMs }, this.#closing.signal).then(
+    const closing = this.#closing.signal;
+    const signal = until === undefined ? closing : AbortSignal.any([closing, until]);
+    openTunnel({ proxy, server, limitMs: connectMs }, signal).then(
       // A tunnel stands still until it has an owner.
       (socket) => made?.(null, socket.resume()),
       // Node does not look at the socket where there is an error.

@@ -213,6 +213,24 @@ test("a stream has limits to its first byte and, as its reader says, to what com
   );
 });
 
+test("a stream that has broken leaves no timer, whatever its reader still hopes for", async () => {
+  const broken = Promise.withResolvers<void>();
+  await serving(
+    (_request, response) => {
+      response.write("a");
+      response.socket?.once("close", broken.resolve);
+      setImmediate(() => response.socket?.resetAndDestroy());
+    },
+    async (client) => {
+      const stream = await client.open("/s", {}, 5_000, signal());
+      await broken.promise;
+      for (let turns = 0; turns < 100; turns += 1) await new Promise(setImmediate);
+      stream.expectWithin(4_000);
+      assert.ok(!process.getActiveResourcesInfo().includes("Timeout"));
+    },
+  );
+});
+
 test("an abort closes the socket at once, before the answer and in the middle of it", async () => {
   const closed: Promise<unknown>[] = [];
   await serving(

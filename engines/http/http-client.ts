@@ -2,14 +2,15 @@
 // idempotent ones, a connection of its own for every stream, and no credential in any error. What an answer
 // means is the adapter's business.
 
-import { type IncomingMessage, request, validateHeaderValue } from "node:http";
+import { type IncomingMessage, type RequestOptions, request, validateHeaderValue } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
-import { Connections } from "./connections.ts";
+import { type ConnectionCall, Connections } from "./connections.ts";
 import { failureOf, type HttpFailure, type HttpFailureKind, httpFailure } from "./http-failure.ts";
 import { HttpStream } from "./http-stream.ts";
 import { redactor } from "./redact.ts";
 import { isRetriedStatus, pauseMs, seededRandom } from "./retry.ts";
 import { proxyTo, secretsOf } from "./tunnel.ts";
+import { Turns } from "./turns.ts";
 
 export const httpLimits = {
   connectMs: 5_000,
@@ -66,6 +67,7 @@ export class HttpClient {
   readonly #origin: string;
   readonly #prefix: string;
   readonly #connections: Connections;
+  readonly #turns: Turns;
   readonly #headers: Record<string, string>;
   readonly #headerLines: string;
   readonly #random: () => number;
@@ -93,9 +95,10 @@ export class HttpClient {
       server: this.#server,
       proxy: this.#proxy,
       connectMs: this.#limits.connectMs,
-      max: this.#limits.idlePerOrigin,
+      idleMax: this.#limits.idlePerOrigin,
       idleMs: this.#limits.idleMs,
     });
+    this.#turns = new Turns(this.#limits.idlePerOrigin);
   }
 
   /** The last answer, whatever its status. @throws HttpFailure or the signal's reason */
@@ -147,8 +150,12 @@ export class HttpClient {
     const totalMs = call.totalMs ?? this.#limits.totalMs;
     const late = new AbortController();
     const timer = setTimeout(() => late.abort(httpFailure("timeout", where, `${totalMs} ms`)), totalMs);
+    let hasTurn = false;
     try {
-      const answer = await this.#ask(call, AbortSignal.any([signal, late.signal]));
+      const until = AbortSignal.any([signal, late.signal]);
+      await this.#turns.take(until);
+      hasTurn = true;
+      const answer = await this.#ask(call, until);
       const pieces: Buffer[] = [];
       let bytes = 0;
       // Leaving the loop by a throw destroys the connection.
@@ -169,6 +176,8 @@ export class HttpClient {
       return { failure: failureOf(late.signal.aborted ? late.signal.reason : error, where) };
     } finally {
       clearTimeout(timer);
+      // Node has the connection of an answer free for the next call one turn of the loop after its end.
+      if (hasTurn) setImmediate(() => this.#turns.give());
     }
   }
 
@@ -176,7 +185,7 @@ export class HttpClient {
   #ask({ method, path, body }: PlainCall, signal: AbortSignal): Promise<IncomingMessage> {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
     const { host, hostname, port } = this.#server;
-    const asked = request({
+    const options: RequestOptions & ConnectionCall = {
       agent: this.#connections,
       hostname,
       port,
@@ -184,7 +193,10 @@ export class HttpClient {
       path: this.#prefix + path,
       headers: { ...this.#headers, host },
       signal,
-    });
+      // Node keeps the signal from the agent.
+      until: signal,
+    };
+    const asked = request(options);
     asked.on("response", resolve).on("error", reject);
     asked.end(body === undefined ? undefined : JSON.stringify(body));
     return promise;

@@ -86,6 +86,7 @@ export class HttpStream implements AsyncIterable<Uint8Array> {
    * Called again by whoever reads, whenever it came: bytes alone do not count.
    */
   expectWithin(limitMs: number): void {
+    if (this.#done) return;
     this.#since = performance.now();
     this.#limitMs = limitMs;
     // A timer that fires too early arms itself again, so only a shorter limit needs a new one.

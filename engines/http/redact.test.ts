@@ -10,6 +10,20 @@ test("a credential becomes four stars and its fingerprint, wherever it stands", 
   assert.doesNotMatch(redact("hunter2hunter2-key"), /hunter2/);
 });
 
+test("credentials are replaced in one pass, so that none is found in what stands for another", () => {
+  // The mark of the second begins with ****8be9fd, which holds the first.
+  const redact = redactor(["8be9", "hunter2-key", "8be9", "a.c+"]);
+  assert.equal(redact("hunter2-key"), "****8be9fd");
+  assert.match(redact("a.c+ 8be9"), /^\*{4}[0-9a-f]{6} \*{4}[0-9a-f]{6}$/);
+  assert.equal(redact("abcc"), "abcc");
+});
+
+test("a credential that is found in every text garbles none", () => {
+  const redact = redactor(["4", "p", "", "123"]);
+  const text = "The proxy http://10.0.0.4:3128: it answered 407 to CONNECT engine.test:1234.";
+  assert.equal(redact(text), text);
+});
+
 test("credentials of others are recognised by what stands in front of them", () => {
   const redact = redactor([]);
   for (const text of [

@@ -3,6 +3,8 @@
 
 import { createHash } from "node:crypto";
 
+const secretMin = 4;
+
 /** What follows a scheme or a well-known name is a credential, whoever it belongs to. */
 const patterns = [
   /((?:Bearer|Basic)\s+)([\w.~+/=-]{4,})/gi,
@@ -12,10 +14,9 @@ const patterns = [
 ];
 
 export function redactor(secrets: readonly string[]): (text: string) => string {
-  const known = secrets.filter((secret) => secret !== "").sort((a, b) => b.length - a.length);
+  const known = knownOf(secrets);
   return (text) => {
-    let clean = text;
-    for (const secret of known) clean = clean.replaceAll(secret, concealed(secret));
+    let clean = known === undefined ? text : text.replace(known, concealed);
     for (const pattern of patterns) {
       clean = clean.replace(pattern, (whole, before: string, secret: string) =>
         secret.startsWith("****") ? whole : `${before}${concealed(secret)}`,
@@ -23,6 +24,19 @@ export function redactor(secrets: readonly string[]): (text: string) => string {
     }
     return clean;
   };
+}
+
+/**
+ * All of them at once, or one would be found in what stands for another; the longest first, since one may
+ * begin another. What is shorter than a pattern takes would be found in every text.
+ */
+function knownOf(secrets: readonly string[]): RegExp | undefined {
+  const known = [...new Set(secrets)].filter(({ length }) => length >= secretMin);
+  if (known.length === 0) return undefined;
+  const escaped = known
+    .sort((a, b) => b.length - a.length)
+    .map((secret) => secret.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&"));
+  return new RegExp(escaped.join("|"), "g");
 }
 
 function concealed(secret: string): string {

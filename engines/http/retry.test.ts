@@ -24,7 +24,7 @@ test("the jitter is full: over many draws it reaches both ends", () => {
 });
 
 test("what cannot succeed is not tried again, what may is", () => {
-  for (const status of [200, 400, 401, 403, 404, 422]) assert.equal(isRetriedStatus(status), false);
+  for (const status of [200, 400, 401, 403, 404, 422, 501]) assert.equal(isRetriedStatus(status), false);
   for (const status of [429, 500, 502, 503, 504]) assert.equal(isRetriedStatus(status), true);
 });
 

@@ -6,8 +6,9 @@ export const retryPolicy = { baseMs: 100, multiplier: 2, capMs: 2_000, attempts:
 /** A server that asks for a longer pause than this is left alone: the caller decides again. */
 const retryAfterMaxMs = 10_000;
 
+/** What a server does not offer (501) it does not offer a moment later either. */
 export function isRetriedStatus(status: number): boolean {
-  return status === 429 || status >= 500;
+  return status === 429 || (status >= 500 && status !== 501);
 }
 
 /** Full jitter: anything from nothing to the step, which grows to the cap. */

@@ -202,6 +202,56 @@ test("a client that is closed gives up the tunnel its pool is digging", soon, as
   while (silent.open() > 0) await new Promise(setImmediate);
 });
 
+test(
+  "so many calls at once have no more connections than are allowed, those in the making included",
+  soon,
+  async (t) => {
+    const { port, seen } = await engine(t);
+    const proxy = await proxyFor(t, { to: port, delayMs: 2 });
+    const proxyUrl = `http://127.0.0.1:${proxy.port}`;
+    const made = client(t, { url: "http://engine.test", proxyUrl, limits: { ...limits, idlePerOrigin: 4 } });
+    const answers = await Promise.all(Array.from({ length: 60 }, () => made.call(get, signal())));
+    assert.ok(answers.every(({ status }) => status === 200));
+    assert.equal(seen.length, 60);
+    assert.equal(proxy.heads.length, 4);
+  },
+);
+
+test("a call that is given up leaves its turn and its tunnel to nobody's cost", soon, async (t) => {
+  const silent = await proxyFor(t, { answer: null });
+  const proxyUrl = `http://127.0.0.1:${silent.port}`;
+  const made = client(t, { url: "http://engine.test", proxyUrl, limits: { ...limits, idlePerOrigin: 2 } });
+  const reason = new Error("enough");
+  const calling = Array.from({ length: 4 }, () => {
+    const given = new AbortController();
+    return { given, ended: assert.rejects(made.call({ ...get, idempotent: false }, given.signal), reason) };
+  });
+  while (silent.heads.length < 2) await new Promise(setImmediate);
+  const [first, second, third, fourth] = calling;
+  // One that waits for its turn, then one whose tunnel is dug: the last one gets its turn.
+  third?.given.abort(reason);
+  await third?.ended;
+  first?.given.abort(reason);
+  await first?.ended;
+  while (silent.heads.length < 3) await new Promise(setImmediate);
+  for (const { given } of [second, fourth].filter((call) => call !== undefined)) given.abort(reason);
+  await Promise.all(calling.map(({ ended }) => ended));
+  while (silent.open() > 0) await new Promise(setImmediate);
+  assert.equal(silent.heads.length, 3);
+});
+
+test("a call that waits for its turn waits no longer than a call may take", soon, async (t) => {
+  const silent = await proxyFor(t, { answer: null });
+  const proxyUrl = `http://127.0.0.1:${silent.port}`;
+  const made = client(t, { url: "http://engine.test", proxyUrl, limits: { ...limits, idlePerOrigin: 1 } });
+  const given = new AbortController();
+  const first = assert.rejects(made.call(get, given.signal));
+  const late = made.call({ ...get, totalMs: 20 }, signal());
+  await assert.rejects(late, { kind: "timeout" });
+  given.abort();
+  await first;
+});
+
 test("an engine on this machine is never asked through a proxy", async (t) => {
   const { port, seen } = await engine(t);
   const proxy = await proxyFor(t, { answer: "HTTP/1.1 403 No\r\n\r\n" });

@@ -102,6 +102,67 @@ test("one that cannot say what it is is asked again soon, one that can is asked 
   assert.equal(adapters.length, 1);
 });
 
+test("one that does not say what it is is reported as failed with the reason, until it says it", async () => {
+  const { directory, reports, adapters, clock } = open(true);
+  directory.announce(announced());
+  await turn();
+  const before = directory.version;
+  for (let misses = 1; misses < 4; misses += 1) {
+    clock.advance(250 * 2 ** (misses - 1));
+    await turn();
+  }
+  const { status, lastError } = reports.at(-1) as Reported;
+  assert.equal(status, "failed");
+  assert.match(String(lastError), /^Replica r0 is ready, but its engine does not say .*: It is gone\. It is/);
+  assert.deepEqual(new Set(reports.map((report) => JSON.stringify(report))).size, 1);
+  assert.equal(directory.version, before + 1);
+  assert.equal(directory.find("p", "r0", 1), undefined);
+  turnTo(Object.assign(adapters[0] as TinyAdapter, { facts: new TinyAdapter().facts }), "tiny-1");
+  clock.advance(2000);
+  await turn();
+  assert.equal(reports.at(-1)?.status, "ready");
+  assert.equal(reports.at(-1)?.lastError, undefined);
+  assert.ok(directory.find("p", "r0", 1));
+});
+
+test("one that does not say what it is is asked ever more rarely, and soon again once it has said it", async () => {
+  const { directory, adapters, clock } = open(true);
+  directory.announce(announced());
+  await turn();
+  const [adapter] = adapters as [TinyAdapter];
+  const askedIn = async (ms: number) => {
+    const before = adapter.asked;
+    for (let passed = 0; passed < ms; passed += 250) {
+      clock.advance(250);
+      await turn();
+    }
+    return adapter.asked - before;
+  };
+  // After 250, 500, 1000, 2000, 4000 and 8000 ms, and then every 10 s.
+  assert.equal(await askedIn(15_750), 6);
+  assert.equal(await askedIn(60_000), 6);
+  adapter.facts = new TinyAdapter().facts;
+  assert.equal(await askedIn(10_000), 1);
+  adapter.facts = undefined;
+  assert.equal(await askedIn(1_750), 3);
+});
+
+test("one that serves and misses answers goes on serving: its end is for those who watch it to tell", async () => {
+  const { directory, reports, adapters, clock } = open();
+  directory.announce(announced());
+  await turn();
+  (adapters[0] as TinyAdapter).facts = undefined;
+  for (let misses = 0; misses < 6; misses += 1) {
+    clock.advance(10_000);
+    await turn();
+  }
+  assert.ok(directory.find("p", "r0", 1));
+  assert.deepEqual(
+    reports.map(({ status }) => status),
+    ["ready"],
+  );
+});
+
 test("the version grows when what is known changes, and only then", async () => {
   const { directory, adapters, clock } = open();
   directory.announce(announced());

@@ -1,6 +1,6 @@
 // Which replica is where. Whoever runs engines announces them here; a replica that is ready is bound to an
-// adapter, asked what it is, and reported to the core: as failed where its pool does not take its version.
-// Nothing else is decided here.
+// adapter, asked what it is, and reported to the core: as failed where it does not say, or where its pool
+// does not take its version. Nothing else is decided here.
 
 import type { Compute, ReplicaAnnouncement } from "@llama-orch/contract";
 import type { ReplicaFacts } from "@llama-orch/core";
@@ -47,8 +47,11 @@ interface Entry {
   binding: AbortController;
 }
 
-/** A ready engine that cannot be asked what it is has this long before it is tried again. */
+/** A ready engine that does not say what it is is asked again after this long, and then ever more rarely. */
 const retryMs = 250;
+const retryMaxMs = 10_000;
+/** One missed answer may be a hiccup; so many in a row are not. */
+const missesMax = 2;
 const askMs = 5000;
 
 export class Directory {
@@ -139,13 +142,28 @@ export class Directory {
       entry.announcement = { ...entry.announcement, phase: "failed", lastError };
       return this.#report(entry);
     }
-    while (!signal.aborted) {
-      const props = await ask(entry.adapter, signal);
+    for (let misses = 0; !signal.aborted; ) {
+      const answer = await ask(entry.adapter, signal);
       if (signal.aborted) return;
+      misses = "props" in answer ? 0 : misses + 1;
       // The core hears of a ready replica again and again: that is how it knows that a doubt was unfounded.
-      if (props !== undefined) this.#answered(entry, props);
-      await pause(clock, props === undefined ? retryMs : this.#options.pollMs, signal);
+      if ("props" in answer) this.#answered(entry, answer.props);
+      else if (misses >= missesMax) this.#unanswered(entry, answer.problem);
+      const againMs = Math.min(retryMaxMs, retryMs * 2 ** (misses - 1));
+      await pause(clock, misses === 0 ? this.#options.pollMs : againMs, signal);
     }
+  }
+
+  /** Whoever watches a process that serves already says what became of it: here it is only asked again. */
+  #unanswered(entry: Entry, problem: string): void {
+    if (entry.version !== undefined) return;
+    const { replicaId } = entry.announcement;
+    const before = entry.refusal;
+    entry.refusal =
+      `Replica ${replicaId} is ready, but its engine does not say what it is: ${problem} ` +
+      "It is asked again, and serves as soon as it does.";
+    if (entry.refusal !== before) this.#version++;
+    this.#report(entry);
   }
 
   #answered(entry: Entry, props: EngineProps): void {
@@ -205,12 +223,15 @@ function boundOf({ announcement, adapter, props, refusal }: Entry): BoundReplica
   return { announcement, adapter, props };
 }
 
-async function ask(adapter: Adapter, signal: AbortSignal): Promise<EngineProps | undefined> {
+type Answer = { readonly props: EngineProps } | { readonly problem: string };
+
+async function ask(adapter: Adapter, signal: AbortSignal): Promise<Answer> {
+  const late = AbortSignal.timeout(askMs);
   try {
-    return await adapter.props(AbortSignal.any([signal, AbortSignal.timeout(askMs)]));
-  } catch {
-    // Whoever watches its process says what became of it; here it is only asked again.
-    return undefined;
+    return { props: await adapter.props(AbortSignal.any([signal, late])) };
+  } catch (error) {
+    if (late.aborted) return { problem: `It has not answered within ${askMs} ms.` };
+    return { problem: error instanceof Error ? error.message : String(error) };
   }
 }
 
