@@ -175,14 +175,16 @@ export const metricTable = {
     labels: ["tenant", "priority"],
     by: orchestrator,
     required: true,
-    says: "Share of dispatched cost, fading over a minute, 0 to 1.",
+    says: "Share of dispatched cost, 0 to 1; a cost fades to 1/e over telemetry.share_window_ms.",
   },
   deadlines_met_ratio: {
     type: "gauge",
     labels: ["priority"],
     by: orchestrator,
     required: true,
-    says: "Share of ended tasks that met their deadline over the last five minutes.",
+    says:
+      "Share of tasks that met their deadline, of those that ended within telemetry.deadlines_window_ms, " +
+      "of the last 10000 at most.",
   },
   placement_candidates_considered: {
     type: "gauge",
@@ -246,8 +248,9 @@ export const metricTable = {
     by: orchestrator,
     says:
       "How far an objective of the SLO was kept lately, 0 to 1. first_token and tokens_64: the share of tasks in " +
-      "time, which should be 0.95. errors: tasks without a failure, of the share that is promised. throughput: " +
-      "the speed of batch streams, of the promised part of what their replica set showed it can do.",
+      "time, which should be 0.95; one that failed without that token was not in time. errors: tasks without a " +
+      "failure, of the share that is promised. throughput: the speed of batch streams, of the promised part of " +
+      "what their replica set showed within a day that it can do.",
   },
   active_leases: {
     type: "gauge",

@@ -1,11 +1,12 @@
 // The application as it is before anything has happened, without a listener and without a daemon around it.
 
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { Orchestrator } from "@llama-orch/core";
 import { createApp } from "./app.ts";
+import { FileArtifacts } from "./artifacts/files.ts";
+import { keepingOf } from "./artifacts/inventory.ts";
 import { FakeClock } from "./fixtures/fake-clock.ts";
 import { configFor } from "./fixtures/running.ts";
 import { Journal } from "./journal/journal.ts";
@@ -16,7 +17,7 @@ import { Narrator } from "./telemetry/narration.ts";
 
 const caller = { client: "127.0.0.1", identity: "localhost", correlationId: "fresh" };
 
-test("a fresh application keeps documents in memory, has no pool, and all that it remembers is empty [CHK-F-24]", async (t) => {
+test("a fresh application has no pool, no engine, no task and no session, and its core's maps are empty", async (t) => {
   const config = configFor(t, {});
   const { data_dir: folder, retention } = config;
   const clock = new FakeClock();
@@ -30,6 +31,7 @@ test("a fresh application keeps documents in memory, has no pool, and all that i
     clock,
     store,
     recovered: store.recover(),
+    artifacts: await FileArtifacts.open({ root: config.artifacts.root, keeping: keepingOf(config) }),
     segments: (makeRoom) =>
       Segments.open({ folder: join(folder, "segments"), makeRoom, onFailure: onTrouble }),
     journal: (of) => {
@@ -67,10 +69,4 @@ test("a fresh application keeps documents in memory, has no pool, and all that i
   const { engines, replica_sets } = application.capabilities();
   assert.deepEqual([engines, replica_sets], [[], []]);
   assert.deepEqual(application.session("any", caller).turns, 0);
-
-  const document = { kind: "plan", content: { n: 1 } };
-  const put = { tenantId: "default", document, keep: "upload", createdMs: 0 } as const;
-  const { id } = await application.artifacts.put(put);
-  assert.deepEqual(await application.artifacts.get("default", id), document);
-  assert.ok(!existsSync(config.artifacts.root));
 });

@@ -13,8 +13,6 @@ import { bindAdapter, type EngineAddress } from "@llama-orch/engines/adapter";
 import type { Application } from "./application.ts";
 import type { Artifacts } from "./artifacts/artifacts.ts";
 import { guarded } from "./artifacts/guarded.ts";
-import { keepingOf } from "./artifacts/inventory.ts";
-import { MemoryArtifacts } from "./artifacts/memory.ts";
 import { Attempts } from "./attempts.ts";
 import type { Clock } from "./clock.ts";
 import { Drains } from "./drains.ts";
@@ -58,8 +56,7 @@ export interface AppOptions {
   readonly store: Store;
   /** What the store had when it was opened. */
   readonly recovered: Recovered;
-  /** Absent: in memory, for as long as the app is there. */
-  readonly artifacts?: Artifacts;
+  readonly artifacts: Artifacts;
   /** @param makeRoom gives back room that is held on the disk; false where there was none */
   readonly segments: (makeRoom: () => boolean) => Segments;
   /** Begins with the state as it is now. */
@@ -85,11 +82,8 @@ export interface App {
   close(): Promise<void>;
 }
 
-type Equipped = AppOptions & { readonly artifacts: Artifacts };
-
-export function createApp(given: AppOptions): App {
-  const { config, clock, artifacts = new MemoryArtifacts({ keeping: keepingOf(config) }) } = given;
-  const options: Equipped = { ...given, artifacts };
+export function createApp(options: AppOptions): App {
+  const { config, clock, artifacts } = options;
   const parts = assemble(options, () => external);
   const { store, segments } = parts;
   const { loop, directory, attempts, endings } = parts;
@@ -147,7 +141,7 @@ export function createApp(given: AppOptions): App {
 type Parts = ReturnType<typeof assemble>;
 
 /** Every part, each handed what it needs, around the loop that they all report into. */
-function assemble(options: Equipped, external: () => ExternalWatch) {
+function assemble(options: AppOptions, external: () => ExternalWatch) {
   const { config, clock } = options;
   const base = foundation(options, () => loop);
   const { core, tasks, telemetry, store, recorder, post, replays, streams, journal } = base;
@@ -177,14 +171,14 @@ function assemble(options: Equipped, external: () => ExternalWatch) {
 }
 
 /** What everything else stands on. */
-function foundation(options: Equipped, loop: () => Loop) {
+function foundation(options: AppOptions, loop: () => Loop) {
   const { config, clock, artifacts, seed, recovered } = options;
   const core = Orchestrator.recover(recovered, seed);
   const segments = options.segments(() => store.makeRoom());
   const journal = options.journal(core);
   const tasks = new Tasks(config.retention.idempotency_ms, options.store.past(pastMax));
   const telemetry = new Telemetry({ ...options, core, tasks });
-  const onRetry = (address: EngineAddress) => retryTeller(options.log, address);
+  const onRetry = (address: EngineAddress) => retryTeller(options.log, address, () => clock.nowMs());
   const { proxy_url: proxyUrl } = config.network;
   const bind = (address: EngineAddress) =>
     bindAdapter(address, { seed, proxyUrl, onRetry: onRetry(address) });
@@ -229,7 +223,7 @@ interface Later {
 
 /** Whoever does what the core wants. */
 function performingParts(
-  { config, clock, artifacts, swapper, log }: Equipped,
+  { config, clock, artifacts, swapper, log }: AppOptions,
   { core, journal, tasks, telemetry, post, store, recorder, directory, streams }: Foundation,
   { loop, external }: Later,
 ) {
@@ -279,7 +273,7 @@ function bugEnder(log: Log, journal: Journal, telemetry: Telemetry) {
 }
 
 /** What HTTP may ask, answered by the parts. */
-function applicationOf({ clock, artifacts }: Equipped, parts: Parts): Application {
+function applicationOf({ clock, artifacts }: AppOptions, parts: Parts): Application {
   const { store, core, tasks, loop, submissions, followings, reloads, telemetry, shown, drains } = parts;
   const requirePool = (poolId: string): void => {
     if (core.state.pools.has(poolId)) return;

@@ -1,12 +1,12 @@
 // What a client gets that asks for nothing in particular: the determinism of the pool, a seed, and a daemon
-// whose every handler leaves its traces.
+// whose every handler leaves the traces that D-49 gives it.
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
-import { faces } from "@llama-orch/contract";
 import { type Client, type Frame, lastOf, textOf } from "./fixtures/client.ts";
 import { configFor, type Lines, type Running, running } from "./fixtures/running.ts";
+import { servedRoutes } from "./http/routes.ts";
 
 const unsaid = { determinism: undefined };
 
@@ -43,7 +43,7 @@ interface Traces {
   readonly event: string;
 }
 
-/** By the id of their route; null where nothing happens that the contract has a trace for. */
+/** By the id of their route; null where a call is none of the moments that the contract has traces for. */
 const tracesOf: Readonly<Record<string, Traces | null>> = {
   createTask: { metric: "tasks_enqueued_total", event: "task_admitted" },
   streamTask: { metric: "latency_first_token_ms_count", event: "stream_started" },
@@ -57,24 +57,46 @@ const tracesOf: Readonly<Record<string, Traces | null>> = {
   drainPool: { metric: "drain_events_total", labels: { reason: "request" }, event: "pool_draining" },
   reloadPool: { metric: "drain_events_total", labels: { reason: "reload" }, event: "pool_reloaded" },
   getMetrics: null,
+  listTasks: null,
+  getTask: null,
+  listPools: null,
+  // Without the profile `cloud` no node is taken in or let go.
+  registerNode: null,
+  heartbeatNode: null,
+  deregisterNode: null,
+  listNodes: null,
 };
 
 async function expectTraces(client: Client, log: Lines, id: string, act: () => Promise<void>): Promise<void> {
   const traces = tracesOf[id];
   assert.notEqual(traces, undefined, `say what ${id} leaves behind`);
   const before = traces && (await client.metric(traces.metric, traces.labels));
+  const counted = await countersOf(client);
   const lines = log.all.length;
   await act();
-  if (!traces) return assert.deepEqual(log.all.slice(lines), [], id);
+  if (!traces) {
+    assert.deepEqual(log.all.slice(lines), [], id);
+    assert.deepEqual(await countersOf(client), counted, id);
+    return;
+  }
   const { metric, labels, event } = traces;
   const line = await log.until((each) => each.event === event && log.all.indexOf(each) >= lines);
   assert.match(line.human ?? "", /^[A-Z].{8,98}[.…]$/, id);
   assert.equal(await client.metric(metric, labels), (before as number) + 1, `${id}: ${metric}`);
 }
 
+/** What llama-orch itself has counted so far. */
+async function countersOf(client: Client): Promise<string[]> {
+  const { body } = await client.get("/metrics");
+  return String(body)
+    .split("\n")
+    .filter((line) => /^(?!process_|nodejs_)\w+_(total|count)[ {]/.test(line));
+}
+
 test(
-  "who asks for nothing gets the kind of its pool and a seed, and every handler leaves metrics, logs and narration " +
-    "[CHK-B-02]",
+  "who asks for nothing gets the kind of its pool and a seed, and every handler that is served leaves the metric, " +
+    "the log line and the narration of the moment that the contract names for it, and where it names none leaves " +
+    "neither a line nor a count [CHK-B-02]",
   async (t) => {
     const external = (slots: number) => ({
       slots,
@@ -98,6 +120,7 @@ test(
 async function everyHandler({ client, log, engines }: Running): Promise<Frame[]> {
   const named = (name: string) => ({ task_id: name, session_id: name, seed: undefined });
   const ok = async (asking: Promise<{ status: number }>) => void assert.ok((await asking).status < 300);
+  const disabled = async (asking: Promise<{ status: number }>) => assert.equal((await asking).status, 503);
   let frames: Frame[] = [];
   let artifact = "";
   const acts: readonly [id: string, act: () => Promise<void>][] = [
@@ -122,6 +145,13 @@ async function everyHandler({ client, log, engines }: Running): Promise<Frame[]>
     ["getCapabilities", () => ok(client.get("/v1/capabilities"))],
     ["getPoolHealth", () => ok(client.get("/v1/pools/pool-0/health"))],
     ["getMetrics", () => ok(client.get("/metrics"))],
+    ["listTasks", () => ok(client.get("/v2/tasks"))],
+    ["getTask", () => ok(client.get("/v2/tasks/followed"))],
+    ["listPools", () => ok(client.get("/v2/pools"))],
+    ["registerNode", () => disabled(client.call("POST", "/v2/nodes/register", {}))],
+    ["heartbeatNode", () => disabled(client.call("POST", "/v2/nodes/attic/heartbeat", {}))],
+    ["deregisterNode", () => disabled(client.call("DELETE", "/v2/nodes/attic"))],
+    ["listNodes", () => disabled(client.get("/v2/nodes"))],
     [
       "reloadPool",
       async () => {
@@ -146,6 +176,11 @@ async function everyHandler({ client, log, engines }: Running): Promise<Frame[]>
     await after[id]?.();
   }
   const called = acts.map(([id]) => id).sort();
-  assert.deepEqual(called, faces.orchqueue.routes.map(({ id }) => id).sort());
+  assert.deepEqual(
+    called,
+    servedRoutes()
+      .map(({ row }) => row.id)
+      .sort(),
+  );
   return frames;
 }

@@ -1,5 +1,5 @@
 // Who got how much of what was dispatched lately, by tenant and class: costs that fade, so that the last
-// minute counts most and nothing has to be kept of a single dispatch. It measures and decides nothing.
+// window counts most and nothing has to be kept of a single dispatch. It measures and decides nothing.
 
 import type { Priority } from "@llama-orch/contract";
 

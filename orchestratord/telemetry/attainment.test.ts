@@ -44,6 +44,16 @@ function reading(clock: { nowMs: number }, attainment: Attainment, more: Partial
   };
 }
 
+/** An interactive task that wanted so many tokens and was over when its readers had so many. */
+function over(tokensOut: number, more: Partial<TaskRecord> = {}, maxTokens = 100): TaskRecord {
+  const record = aRecord();
+  const firstTokenAtMs = tokensOut === 0 ? undefined : 1;
+  const task = { ...record.task, maxTokens };
+  return { ...record, task, stream: { tokensOut } as TaskStream, firstTokenAtMs, ...more };
+}
+
+const batch = { task: { ...aRecord().task, priority: "batch" } } as const;
+
 const ending = (attemptTokens: number, decodeMs: number) => ({ attemptTokens, decodeMs }) as AttemptEnded;
 
 test("a class of which nothing is known keeps every objective", async (t) => {
@@ -100,13 +110,65 @@ test("an attempt that was over at once says nothing about a speed", async (t) =>
 
 test("failures count against the share that may fail", async (t) => {
   const { attainment, shown } = stage(t, { batch: { error_rate: 0.2 }, interactive: { error_rate: 1 } });
-  for (const failed of [true, false, false, false, false]) attainment.ended("batch", failed);
-  attainment.ended("interactive", true);
+  attainment.ended(over(0, batch), "failed");
+  for (let n = 0; n < 4; n++) attainment.ended(over(8, batch), "done");
+  attainment.ended(over(0), "failed");
   assert.equal(await shown("batch", "errors"), 1);
-  attainment.ended("batch", true);
-  attainment.ended("batch", true);
+  for (let n = 0; n < 9; n++) attainment.ended(over(0, batch), "canceled");
+  attainment.ended(over(0, batch), "failed");
+  attainment.ended(over(0, batch), "failed");
   assert.ok(Math.abs((await shown("batch", "errors")) - 4 / 7 / 0.8) < 1e-9);
   assert.equal(await shown("interactive", "errors"), 1);
+});
+
+test("a token that a failure kept from coming was late; a cancel and a short text say nothing", async (t) => {
+  const { attainment, shown } = stage(t);
+  const both = async () => [
+    await shown("interactive", "first_token"),
+    await shown("interactive", "tokens_64"),
+  ];
+  attainment.ended(over(0), "canceled");
+  attainment.ended(over(0), "done");
+  attainment.ended(over(63), "canceled");
+  attainment.ended(over(63), "done");
+  attainment.ended(over(64), "failed");
+  attainment.ended(over(0, batch), "failed");
+  attainment.ended(over(0, { task: { ...over(0).task, workload: "embedding" } }), "failed");
+  assert.deepEqual(await both(), [1, 1]);
+  attainment.firstToken("interactive", 10);
+  attainment.ended(over(0, {}, 63), "failed");
+  assert.deepEqual(await both(), [0.5, 1], "whoever wants 63 tokens waits for no 64th");
+  attainment.ended(over(63), "failed");
+  assert.deepEqual(await both(), [0.5, 0]);
+  attainment.ended(over(0), "failed");
+  assert.deepEqual(await both(), [1 / 3, 0]);
+  // Its first token came in an earlier process.
+  attainment.ended(over(5, { firstTokenAtMs: undefined }), "failed");
+  assert.deepEqual(await both(), [1 / 3, 0]);
+});
+
+test("what a replica set can do is known by a whole day, however much it ran since", async (t) => {
+  const { clock, attainment, shown } = stage(t, { batch: { throughput_ratio: 0.5 } });
+  for (let n = 0; n < 1000; n++) attainment.attemptEnded("interactive", "set", ending(1000, 1000));
+  clock.nowMs = 3_600_000;
+  for (let n = 0; n < 12_000; n++) attainment.attemptEnded("batch", "set", ending(250, 1000));
+  assert.equal(await shown("batch", "throughput"), 0.5);
+  clock.nowMs = 26 * 3_600_000;
+  attainment.attemptEnded("batch", "set", ending(250, 1000));
+  assert.equal(await shown("batch", "throughput"), 1);
+});
+
+test("a daemon whose engine never begins a stream keeps neither the first nor the 64th token", async (t) => {
+  const { client, engines, log } = await running(t, {
+    pool: { timeouts: { idle_ms: 100, first_token_ms: 100 } },
+    config: { slo: { interactive: { first_token_p95_ms: 50 } } },
+  });
+  await engines[0]?.faults({ stall_after: 0 });
+  await client.submit({ task_id: "silent", max_tokens: 70 });
+  assert.equal((await log.ended("silent")).event, "task_failed");
+  const body = String((await client.get("/metrics")).body);
+  assert.equal(attained(body, "interactive", "first_token"), 0);
+  assert.equal(attained(body, "interactive", "tokens_64"), 0);
 });
 
 test("a daemon shows how it keeps its objectives of 64 tokens and of batch speed", async (t) => {

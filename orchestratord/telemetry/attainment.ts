@@ -2,8 +2,9 @@
 // and put into gauges when somebody scrapes. It sheds nothing; that is the core's breaker.
 
 import { type OrchestratordConfig, Priority } from "@llama-orch/contract";
-import type { AttemptEnded } from "@llama-orch/core";
+import type { AttemptEnded, Outcome } from "@llama-orch/core";
 import type { TaskRecord } from "../task-record.ts";
+import { CoarseWindow } from "./coarse-window.ts";
 import type { MetricRegistry } from "./registry.ts";
 import { Window } from "./window.ts";
 
@@ -16,7 +17,7 @@ export interface AttainmentOptions {
 /** What the objective `tokens_64` counts up to. */
 const tokensTimed = 64;
 
-/** Attempts that the nominal speed of a replica set is known by. */
+/** The nominal speed of a replica set is known by its attempts of a day, however many. */
 const nominalWindowMs = 86_400_000;
 
 /** An attempt that made less, or was done sooner, says nothing about a speed. */
@@ -25,10 +26,10 @@ const speedMsMin = 10;
 
 export class Attainment {
   readonly #slo: AttainmentOptions["slo"];
-  readonly #window: (lengthMs?: number) => Window;
+  readonly #window: () => Window;
   readonly #nowMs: () => number;
   readonly #failures: Record<Priority, Window>;
-  /** Milliseconds from a task's start. */
+  /** 1 for each task that had its token in time, counted from its start, and 0 for each that had not. */
   readonly #firstTokens: Window;
   readonly #sixtyFours: Window;
   readonly #speeds = new Map<string, SetSpeed>();
@@ -36,14 +37,15 @@ export class Attainment {
   constructor({ slo, windowMs, nowMs }: AttainmentOptions) {
     this.#slo = slo;
     this.#nowMs = nowMs;
-    this.#window = (lengthMs = windowMs) => new Window(lengthMs, nowMs);
+    this.#window = () => new Window(windowMs, nowMs);
     this.#failures = { interactive: this.#window(), batch: this.#window() };
     this.#firstTokens = this.#window();
     this.#sixtyFours = this.#window();
   }
 
   firstToken(priority: Priority, ms: number): void {
-    if (priority === "interactive") this.#firstTokens.add(ms);
+    if (priority !== "interactive") return;
+    this.#firstTokens.add(ms <= this.#slo.interactive.first_token_p95_ms ? 1 : 0);
   }
 
   /** So many more tokens were delivered. What an earlier process began nobody here has timed. */
@@ -51,7 +53,8 @@ export class Attainment {
     if (task.priority !== "interactive" || isRecovered || startedAtMs === undefined) return;
     const { tokensOut } = stream;
     if (tokensOut < tokensTimed || tokensOut - tokens >= tokensTimed) return;
-    this.#sixtyFours.add(this.#nowMs() - startedAtMs);
+    const ms = this.#nowMs() - startedAtMs;
+    this.#sixtyFours.add(ms <= this.#slo.interactive.tokens_64_p95_ms ? 1 : 0);
   }
 
   /** @param setId of the replica that ran the attempt */
@@ -59,7 +62,11 @@ export class Attainment {
     if (attemptTokens < speedTokensMin || decodeMs < speedMsMin) return;
     let speed = this.#speeds.get(setId);
     if (speed === undefined) {
-      speed = { all: this.#window(nominalWindowMs), batchTokens: this.#window(), batchMs: this.#window() };
+      speed = {
+        all: new CoarseWindow(nominalWindowMs, this.#nowMs),
+        batchTokens: this.#window(),
+        batchMs: this.#window(),
+      };
       this.#speeds.set(setId, speed);
     }
     speed.all.add(attemptTokens / decodeMs);
@@ -68,8 +75,20 @@ export class Attainment {
     speed.batchMs.add(decodeMs);
   }
 
-  ended(priority: Priority, isFailed: boolean): void {
-    this.#failures[priority].add(isFailed ? 1 : 0);
+  /**
+   * A token that a failure kept from ever coming was not in time. Who cancels does not want it any more, and
+   * one that is done has made what there was to make.
+   */
+  ended({ task, stream, firstTokenAtMs }: TaskRecord, kind: Outcome["kind"]): void {
+    if (kind === "canceled") return;
+    const isFailed = kind === "failed";
+    this.#failures[task.priority].add(isFailed ? 1 : 0);
+    // An embedding or a rerank has no tokens to wait for.
+    if (!isFailed || task.priority !== "interactive" || task.workload !== "completion") return;
+    const { tokensOut } = stream;
+    if (firstTokenAtMs === undefined && tokensOut === 0) this.#firstTokens.add(0);
+    // Who asked for fewer never had a 64th token to wait for.
+    if (task.maxTokens >= tokensTimed && tokensOut < tokensTimed) this.#sixtyFours.add(0);
   }
 
   /** A class of which nothing is known lately keeps what it promises. */
@@ -80,9 +99,8 @@ export class Attainment {
       const well = 1 - (this.#failures[priority].mean ?? 0);
       set(priority, "errors", shareOf(1 - this.#slo[priority].error_rate, well));
     }
-    const { first_token_p95_ms, tokens_64_p95_ms } = this.#slo.interactive;
-    set("interactive", "first_token", this.#firstTokens.shareUpTo(first_token_p95_ms) ?? 1);
-    set("interactive", "tokens_64", this.#sixtyFours.shareUpTo(tokens_64_p95_ms) ?? 1);
+    set("interactive", "first_token", this.#firstTokens.mean ?? 1);
+    set("interactive", "tokens_64", this.#sixtyFours.mean ?? 1);
     set("batch", "throughput", shareOf(this.#slo.batch.throughput_ratio, this.#throughput()));
   }
 
@@ -110,7 +128,7 @@ const nominalShare = 0.95;
 
 /** Tokens per millisecond of a replica set. */
 interface SetSpeed {
-  readonly all: Window;
+  readonly all: CoarseWindow;
   readonly batchTokens: Window;
   readonly batchMs: Window;
 }

@@ -271,8 +271,8 @@ export class TaskMetrics implements ServiceLevels {
       registry.add("tasks_canceled_total", { ...where, reason: outcome.reason });
     } else {
       this.#deadlines[priority].add(onTime ? 1 : 0);
-      this.#attainment.ended(priority, outcome.kind === "failed");
     }
+    this.#attainment.ended(record, outcome.kind);
     if (outcome.kind === "failed") {
       const { code } = outcome;
       if (code === "DECODE_TIMEOUT") registry.add("tasks_canceled_total", { ...where, reason: "watchdog" });
