@@ -16,6 +16,8 @@ const rounds = 5;
 const warmup = { posts: 3500, lives: 8000 };
 const livesPerRound = 4000;
 const liveRounds = 3;
+/** Seconds of a steady load, in windows: a pause that comes twice a minute belongs to one of them. */
+const paced = { perS: 1000, perWindow: 3000, windows: 5 };
 
 export async function admissionBench(): Promise<BenchResult> {
   const posts: { ours: LoadResult; bare: LoadResult; cpu: number }[] = [];
@@ -40,10 +42,9 @@ export async function admissionBench(): Promise<BenchResult> {
   }
   const typical = middle(posts, ({ ours, bare }) => ours.perS / bare.perS);
   const start = middle(starts, ({ startedInMs }) => startedInMs);
-  const { ours, bare, paced } = await measureLives();
+  const { ours, bare, p99sMs } = await measureLives();
   const life = { name: "whole life of 16 tokens", value: ours, unit: "/s" };
   const syncMs = round(syncP99Ms());
-  const p99 = round(percentile(paced.latenciesMs, 0.99));
   const idle = Math.round(middle(starts, ({ bytes }) => bytes).bytes / 2 ** 20);
   const figures = [
     shareAtLeast(0.35, {
@@ -56,12 +57,18 @@ export async function admissionBench(): Promise<BenchResult> {
     shareAtLeast(0.25, { ...life, baseline: bare }),
     atLeast(2500, { ...life, name: `${life.name}, absolute`, value: Math.round(ours) }),
     { name: "one sync of this disk, P99", value: syncMs, unit: "ms" },
-    atMost(10 + syncMs, { name: "admission P99 at 1 000 tasks/s", value: p99, unit: "ms" }),
+    atMost(10 + syncMs, {
+      name: "admission P99 at 1 000 tasks/s",
+      value: middle(p99sMs, (ms) => ms),
+      unit: "ms",
+    }),
+    { name: "the same in the worst window", value: Math.max(...p99sMs), unit: "ms" },
     atMost(600, { name: "start to listening", value: Math.round(start.startedInMs), unit: "ms" }),
     atMost(150, { name: "resident when idle", value: idle, unit: "MiB" }),
   ];
   const conditions =
-    `${connections} connections from one client process, ${perRound} posts a round, the middle of ${rounds}; log level ` +
+    `${connections} connections from one client process, ${perRound} posts a round, the middle of ${rounds}; P99 in ` +
+    `${paced.windows} windows of ${paced.perWindow}, the middle one and the worst; log level ` +
     "info; tasks, journal and transcripts on disk; client, orchestrator and engine share the cores; bare is " +
     "node:http that parses and answers the same JSON, and for a life streams the tokens itself, without an engine";
   return { figures, conditions };
@@ -111,7 +118,8 @@ interface Lives {
   /** Per second, and for the bare server. */
   readonly ours: number;
   readonly bare: number;
-  readonly paced: LoadResult;
+  /** Of admissions at a steady rate, by window. */
+  readonly p99sMs: readonly number[];
 }
 
 async function measureLives(): Promise<Lives> {
@@ -132,12 +140,16 @@ async function measureLives(): Promise<Lives> {
       const { perS } = await lives(bare, `x${n}`, livesPerRound);
       measured.push({ bare: perS, ours: (await lives(daemon, `x${n}`, livesPerRound)).perS });
     }
-    const requests = Array.from({ length: 3000 }, (_, n) =>
-      postRequest(daemon.url, "/v1/tasks", taskBody(`paced-${n}`, 1)),
-    );
-    const paced = await sendLoad({ url: daemon.url, requests, connections, perS: 1000 });
-    requireAccepted(paced, requests.length);
-    return { ...middle(measured, ({ ours, bare }) => ours / bare), paced };
+    const p99sMs: number[] = [];
+    for (let window = 0; window < paced.windows; window++) {
+      const requests = Array.from({ length: paced.perWindow }, (_, n) =>
+        postRequest(daemon.url, "/v1/tasks", taskBody(`paced-${window}-${n}`, 1)),
+      );
+      const sent = await sendLoad({ url: daemon.url, requests, connections, perS: paced.perS });
+      requireAccepted(sent, requests.length);
+      p99sMs.push(round(percentile(sent.latenciesMs, 0.99)));
+    }
+    return { ...middle(measured, ({ ours, bare }) => ours / bare), p99sMs };
   } finally {
     await daemon.stop();
     await bare.stop();
