@@ -74,11 +74,9 @@ export function lose(
 
 /** What fails on one replica after another may be at fault itself: that shall close no pool to all others. */
 function failedElsewhere({ faultsByReplica }: Live, { key }: Replica): boolean {
-  for (const other of faultsByReplica?.keys() ?? none) if (other !== key) return true;
+  for (const other of faultsByReplica?.keys() ?? []) if (other !== key) return true;
   return false;
 }
-
-const none: readonly string[] = [];
 
 /** Undefined where going on exactly is impossible. */
 function resumeOf(live: Live, preempted: boolean, continuable: boolean): Resume | undefined {

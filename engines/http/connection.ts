@@ -3,6 +3,7 @@
 
 import { connect, isIP, type Socket } from "node:net";
 import { connect as connectSecurely } from "node:tls";
+import { httpFailure } from "./http-failure.ts";
 
 /** `over`: what TLS is laid over, instead of a connection of its own. */
 export function beginConnection(url: URL, over?: Socket): Socket {
@@ -13,6 +14,16 @@ export function beginConnection(url: URL, over?: Socket): Socket {
   const names = isIP(host) === 0 ? { servername: host } : {};
   const carrier = over === undefined ? {} : { socket: over };
   return connectSecurely({ ...address, ...names, ...carrier, rejectUnauthorized: true });
+}
+
+/** One that does not stand in time is destroyed, with a failure that says so of `where`. */
+export function connectWithin(limitMs: number, url: URL, where: string): Socket {
+  const socket = beginConnection(url);
+  const timer = setTimeout(() => {
+    socket.destroy(httpFailure("connect_timeout", where, `${limitMs} ms`));
+  }, limitMs);
+  const settled = () => clearTimeout(timer);
+  return socket.once(readyEvent(url), settled).once("close", settled);
 }
 
 /** The event after which such a connection carries bytes. */

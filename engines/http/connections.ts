@@ -4,8 +4,7 @@
 
 import { Agent, type ClientRequestArgs } from "node:http";
 import type { Socket } from "node:net";
-import { beginConnection, readyEvent } from "./connection.ts";
-import { httpFailure } from "./http-failure.ts";
+import { connectWithin } from "./connection.ts";
 import { openTunnel } from "./tunnel.ts";
 
 export interface ConnectionsOptions {
@@ -40,7 +39,7 @@ export class Connections extends Agent {
   /** Called by Node, for a call that finds no connection free; it knows nothing of TLS and of proxies. */
   override createConnection({ until }: ConnectionCall, made?: Made): Socket | undefined {
     const { server, proxy, connectMs } = this.#options;
-    if (proxy === undefined) return this.#straight();
+    if (proxy === undefined) return connectWithin(connectMs, server, server.origin);
     const closing = this.#closing.signal;
     const signal = until === undefined ? closing : AbortSignal.any([closing, until]);
     openTunnel({ proxy, server, limitMs: connectMs }, signal).then(
@@ -56,15 +55,5 @@ export class Connections extends Agent {
   override destroy(): void {
     this.#closing.abort();
     super.destroy();
-  }
-
-  #straight(): Socket {
-    const { server, connectMs } = this.#options;
-    const socket = beginConnection(server);
-    const timer = setTimeout(() => {
-      socket.destroy(httpFailure("connect_timeout", server.origin, `${connectMs} ms`));
-    }, connectMs);
-    const settled = () => clearTimeout(timer);
-    return socket.once(readyEvent(server), settled).once("close", settled);
   }
 }

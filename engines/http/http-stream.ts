@@ -5,7 +5,7 @@
 
 import type { Socket } from "node:net";
 import { AnswerReader } from "./answer-reader.ts";
-import { beginConnection, readyEvent } from "./connection.ts";
+import { connectWithin } from "./connection.ts";
 import { failureOf, httpFailure } from "./http-failure.ts";
 import { openTunnel } from "./tunnel.ts";
 
@@ -72,7 +72,7 @@ export class HttpStream implements AsyncIterable<Uint8Array> {
     this.#onAbort = () => this.#end(signal.reason);
     signal.addEventListener("abort", this.#onAbort, { once: true });
     this.expectWithin(call.firstByteMs);
-    this.#socket = tunnel ?? this.#connect(call.server, call.connectMs);
+    this.#socket = tunnel ?? connectWithin(call.connectMs, call.server, this.#where);
     this.#listen(this.#socket);
     this.#socket.write(requestText(call));
   }
@@ -133,15 +133,6 @@ export class HttpStream implements AsyncIterable<Uint8Array> {
 
   close(): void {
     this.#end(undefined);
-  }
-
-  #connect(server: URL, connectMs: number): Socket {
-    const socket = beginConnection(server);
-    socket.setTimeout(connectMs, () => {
-      this.#end(httpFailure("connect_timeout", this.#where, `${connectMs} ms`));
-    });
-    socket.once(readyEvent(server), () => socket.setTimeout(0));
-    return socket;
   }
 
   #listen(socket: Socket): void {

@@ -120,7 +120,9 @@ async function startDirect({ model, streams, answers, maxTokens }: Case): Promis
   const ended = once(child, "exit").then(() => {
     throw new Error("The baseline of the engine bench ended before it was told to.");
   });
-  ended.catch(() => undefined);
+  ended.catch(() => {
+    // Whoever has it write hears of it; who does not had it end.
+  });
   return {
     async write() {
       child.send("write");

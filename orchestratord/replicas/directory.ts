@@ -252,7 +252,7 @@ function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
 function factsOf(
   announcement: ReplicaAnnouncement,
   props: EngineProps | undefined,
-  expected: { readonly ctxMax: number; readonly slotsTotal: number },
+  expected: Expected,
 ): ReplicaFacts {
   const digest = props?.modelDigest ?? announcement.modelDigest ?? null;
   return {

@@ -4,16 +4,18 @@ import { existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
-import { ManualClock, poolConfig, provisioner, shortTimes, supervise, untilGone } from "./fixtures/place.ts";
+import {
+  ManualClock,
+  poolConfig,
+  provisioner,
+  shortTimes,
+  supervise,
+  tell,
+  untilGone,
+} from "./fixtures/place.ts";
 import { startOf } from "./process-identity.ts";
 
 const quick = { initial_ms: 1, max_ms: 1 };
-
-const tell = (url: string | undefined, path: string) =>
-  fetch(new URL(path, url)).then(
-    (response) => response.text(),
-    (error: unknown) => String(error),
-  );
 
 /** The clock goes on, and what that set going in the world has its turn. */
 async function passed(clock: ManualClock, ms: number): Promise<void> {

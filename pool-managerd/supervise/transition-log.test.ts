@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LogRecord, parser, problemText } from "@llama-orch/contract";
-import { poolConfig, shortTimes, supervise } from "./fixtures/place.ts";
+import { poolConfig, shortTimes, supervise, tell } from "./fixtures/place.ts";
 import type { LogLine } from "./log.ts";
 
 const quick = { initial_ms: 1, max_ms: 1 };
@@ -18,8 +18,6 @@ function expectFields(line: LogLine | undefined, expected: Partial<LogLine>): vo
   const record = { timestamp: "2026-01-31T12:00:00Z", service: "pool-managerd", version: "0.1.0", ...line };
   assert.deepEqual(parser(LogRecord).problems(record).map(problemText), []);
 }
-
-const tell = (url: string | undefined, path: string) => fetch(`${url}${path}`).catch(() => undefined);
 
 test(
   "the log of each transition says pool, engine, version, devices, model, restarts, pause, last error and leases " +
